@@ -24,6 +24,11 @@ class ModelConfig:
     attention_dropout: float = 0.0  # on attention weights
     init: str = "xavier"  # xavier | gpt2 (normal .02, residual branches scaled down by depth)
 
+    @property
+    def width_of_head(self) -> int:
+        """`head_dim`, or the model's width shared out among the heads."""
+        return self.head_dim or self.d_model // self.heads
+
 
 @dataclass
 class PositionConfig:

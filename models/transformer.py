@@ -1,0 +1,109 @@
+"""A decoder-only language model and an encoder-decoder translator from the same blocks.
+
+Axes: B batch, L target length, S source length, C model width, V vocabulary.
+"""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.cache import DecoderCache
+from models.config import ModelConfig, PositionConfig, SitesConfig
+from models.layers import Block, norm
+from models.positions import added_position
+
+
+class Embedding(nn.Module):
+    """Integers to vectors, positions added, dropout.
+
+    With Xavier initialisation rows have norm 1 and are multiplied by sqrt(C), as Vaswani et al. (2017) do, so that the
+    same matrix serves as output map; GPT-2's small normal weights are used as they are.
+    """
+
+    def __init__(self, model: ModelConfig, position: PositionConfig, vocabulary: int, max_length: int):
+        super().__init__()
+        self.weight = nn.Parameter(nn.Embedding(vocabulary, model.d_model).weight.detach())
+        self.position = added_position(position, model.d_model, max_length)
+        self.dropout = nn.Dropout(model.dropout)
+        self.gain = model.d_model**0.5 if model.init == "xavier" else 1.0
+
+    def forward(self, tokens_BL: Tensor, start: int = 0) -> Tensor:
+        """[B, L] to [B, L, C]; the first token stands at position `start`."""
+        x_BLC = F.embedding(tokens_BL, self.weight) * self.gain
+        return self.dropout(x_BLC if self.position is None else self.position(x_BLC, start))
+
+
+class LanguageModel(nn.Module):
+    """Predicts the next token from those before it."""
+
+    def __init__(
+        self, model: ModelConfig, sites: SitesConfig, position: PositionConfig, vocabulary: int, max_length: int
+    ):
+        super().__init__()
+        model.check()
+        self.embedding = Embedding(model, position, vocabulary, max_length)
+        self.decoder = nn.ModuleList(Block(model, position, sites.decoder) for _ in range(model.decoder_layers))
+        self.norm = norm(model) if model.norm == "pre" else nn.Identity()
+        self.output = None if model.tied_embeddings else nn.Linear(model.d_model, vocabulary, bias=False)
+
+    def forward(self, tokens: Tensor, cache: DecoderCache | None = None) -> Tensor:
+        """Logits [B, L, V] of the token after each of tokens [B, L]; with a cache, tokens continue what it holds."""
+        x_BLC = self.embedding(tokens, 0 if cache is None else len(cache))
+        for i, block in enumerate(self.decoder):
+            x_BLC = block(x_BLC, causal=True, past=cache and cache.past[i])
+        return logits(self, x_BLC)
+
+    def new_cache(self) -> DecoderCache:
+        """An empty cache."""
+        return DecoderCache(len(self.decoder))
+
+
+class Translator(nn.Module):
+    """Predicts the next target token from the source and the target tokens before it."""
+
+    def __init__(
+        self, model: ModelConfig, sites: SitesConfig, position: PositionConfig, vocabulary: int, max_length: int
+    ):
+        super().__init__()
+        model.check()
+        self.embedding = Embedding(model, position, vocabulary, max_length)
+        self.source_embedding = None if model.tied_embeddings else Embedding(model, position, vocabulary, max_length)
+        self.encoder = nn.ModuleList(Block(model, position, sites.encoder) for _ in range(model.encoder_layers))
+        self.encoder_norm = norm(model) if model.norm == "pre" else nn.Identity()
+        self.decoder = nn.ModuleList(
+            Block(model, position, sites.decoder, sites.cross) for _ in range(model.decoder_layers)
+        )
+        self.norm = norm(model) if model.norm == "pre" else nn.Identity()
+        self.output = None if model.tied_embeddings else nn.Linear(model.d_model, vocabulary, bias=False)
+
+    def forward(self, source: Tensor, source_mask: Tensor, target: Tensor) -> Tensor:
+        """Logits [B, L, V] of the token after each of target [B, L], given source [B, S], mask True at real tokens."""
+        return self.decode(target, self.encode(source, source_mask), source_mask)
+
+    def encode(self, source: Tensor, source_mask: Tensor) -> Tensor:
+        """States [B, S, C] of source tokens [B, S]."""
+        x_BSC = (self.source_embedding or self.embedding)(source)
+        mask = source_mask[:, None, None, :]
+        for block in self.encoder:
+            x_BSC = block(x_BSC, mask)
+        return self.encoder_norm(x_BSC)
+
+    def decode(
+        self, target: Tensor, states_BSC: Tensor, source_mask: Tensor, cache: DecoderCache | None = None
+    ) -> Tensor:
+        """Logits [B, L, V]; with a cache, target continues what it holds. Padding on the right of target is harmless."""
+        x_BLC = self.embedding(target, 0 if cache is None else len(cache))
+        mask = source_mask[:, None, None, :]
+        for i, block in enumerate(self.decoder):
+            past, source = (cache.past[i], cache.source[i]) if cache is not None else (None, None)
+            x_BLC = block(x_BLC, None, True, states_BSC, mask, past, source)
+        return logits(self, x_BLC)
+
+    def new_cache(self) -> DecoderCache:
+        """An empty cache."""
+        return DecoderCache(len(self.decoder))
+
+
+def logits(model: LanguageModel | Translator, x_BLC: Tensor) -> Tensor:
+    """[B, L, V]: the last norm, then the output matrix, which is the embedding's where the two are tied."""
+    x_BLC = model.norm(x_BLC)
+    return F.linear(x_BLC, model.embedding.weight) if model.output is None else model.output(x_BLC)
