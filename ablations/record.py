@@ -1,0 +1,237 @@
+"""The record: all that is known of one run, in one JSON file, found again by its signature."""
+
+import hashlib
+import json
+import math
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+SCHEMA = 1
+STATUSES = ("finished", "diverged", "failed")
+KEYS = ("study", "strategy", "sites", "task", "kind", "signature", "status", "seed", "config")
+FINISHED_KEYS = ("data", "budget", "training", "scores")  # a run that failed early may lack them
+
+# What a config says beside the experiment itself. Every path here may change while the run stays the same run.
+BESIDE = (
+    "paths",  # folders
+    "tracking",  # where numbers are shown
+    "study",  # what the run is asked for; one run may answer two questions
+    "rerun",
+    "projection",  # the master choice; `sites` holds what stands at each site
+    "model.name",  # the name of a preset; the sizes beside it are the truth
+    "trainer.device",  # recorded and shown, but a seed's run is not another run on another machine
+    "trainer.threads",
+    "trainer.compile",
+    "trainer.log_every",
+    "trainer.checkpoint_every",  # resume is exact
+    "trainer.eval_batch_tokens",  # scores are sums over tokens, however batched
+    "evaluation.samples",  # how many translations are kept for reading
+    # Where a text comes from; what it is stands in `task.name`, and the record's data digest tells two texts apart.
+    "task.corpus.files",
+    "task.corpus.hub",
+    "task.corpus.hub_config",
+    "task.corpus.hub_revision",
+    "task.corpus.hub_splits",
+    "task.corpus.columns",
+    "task.corpus.streaming",
+)
+# What a kind of task has no use for.
+UNUSED = {
+    "language_modeling": (
+        "sites.encoder",
+        "sites.cross",
+        "model.encoder_layers",
+        "task.source_lang",
+        "task.target_lang",
+        "evaluation.beam",
+        "evaluation.length_penalty",
+    ),
+    "translation": ("evaluation.stride",),
+}
+
+
+def identity(config: dict[str, Any]) -> dict[str, Any]:
+    """What changes the outcome of a run: two configs with one identity are one run.
+
+    `config` is the resolved run config as a plain dict. Labels are left out and implied sizes filled in, so that two
+    YAML files which describe the same thing are the same run. Settings that are off (none, false, empty) are left
+    out too: a later version may add one without changing the identity of the runs it finds.
+    """
+    result = json.loads(json.dumps(config, allow_nan=False))  # a copy, with tuples as lists as in a loaded record
+    beside = BESIDE + UNUSED.get(result["task"]["kind"], ())
+    if result["trainer"]["select"] == "last":  # then validation only watches: it leaves the random streams alone
+        beside += ("trainer.eval_every",)
+    for path in beside:
+        *parents, last = path.split(".")
+        part = result
+        for parent in parents:
+            part = part.get(parent, {})
+        part.pop(last, None)
+
+    model = result["model"]
+    if model.get("head_dim") is None and model["d_model"] % model["heads"] == 0:
+        model["head_dim"] = model["d_model"] // model["heads"]
+    for site in result["sites"].values():
+        del site["name"]
+        site["kv_heads"] = site.get("kv_heads") or model["heads"]
+    options = result["task"]["corpus"].pop("options", {})  # free-form: off may mean something there
+    return _without_off(result) | ({"options": options} if options else {})
+
+
+def _without_off(part: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: _without_off(value) if isinstance(value, dict) else value for key, value in part.items()}
+    return {
+        key: value for key, value in kept.items() if value is not None and value is not False and value not in ("", {})
+    }
+
+
+def signature(config: dict[str, Any]) -> str:
+    """16 hexadecimal digits that name the identity of a run. Raises ValueError where a number is not finite."""
+    text = json.dumps(identity(config), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def strategy_name(sites: dict[str, str]) -> str:
+    """The strategy at every site in words, such as "shared" or "shared, cross=separate"."""
+    decoder = sites["decoder"]
+    return ", ".join([decoder, *(f"{site}={name}" for site, name in sorted(sites.items()) if name != decoder)])
+
+
+def site_names(config: dict[str, Any]) -> dict[str, str]:
+    """Site -> name of its strategy, for the sites that the task's model has."""
+    sites = ("decoder",) if config["task"]["kind"] == "language_modeling" else ("encoder", "decoder", "cross")
+    return {site: config["sites"][site]["name"] for site in sites}
+
+
+def label(config: dict[str, Any]) -> str:
+    """A short readable prefix of file names: task, strategy, seed. It need not be unique; the signature is."""
+    text = f"{config['task']['name']}-{strategy_name(site_names(config))}".replace(", ", "-")
+    return f"{re.sub(r'[^A-Za-z0-9._=-]+', '_', text).lstrip('.')[:100]}-s{config['seed']}"
+
+
+def check_study(name: str) -> str:
+    """The name, if it can be that of a folder; ValueError if not."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._=,-]{0,99}", name):
+        raise ValueError(
+            f"study.name={name!r} cannot name a folder: use up to 100 letters, digits and . _ = , - "
+            "and begin with a letter or a digit"
+        )
+    return name
+
+
+def path(results: str | Path, record: dict[str, Any]) -> Path:
+    """Where a record lies: `<results>/records/<study>/<label>-<signature>.json`."""
+    name = f"{label(record['config'])}-{record['signature']}.json"
+    return Path(results) / "records" / check_study(record["study"]) / name
+
+
+def write(record: dict[str, Any], results: str | Path) -> Path:
+    """Write a record in one piece, replacing an earlier one of the same run, and return its path.
+
+    JSON has no NaN: a number that is not finite is stored as null, and `non_finite` says where and what it was,
+    such as {"curve.12.loss": "nan"}.
+    """
+    target = path(results, record)
+    _check(record, target)
+    lost: dict[str, str] = {}
+    plain = {**_finite(record, "", lost), **({"non_finite": lost} if lost else {})}
+    write_text(target, json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    return target
+
+
+def _finite(value: Any, where: str, lost: dict[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item, f"{where}.{key}", lost) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item, f"{where}.{index}", lost) for index, item in enumerate(value)]
+    if isinstance(value, float) and not math.isfinite(value):
+        lost[where.removeprefix(".")] = str(value)
+        return None
+    return value
+
+
+def write_text(target: Path, text: str) -> None:
+    """Write a file so that it is whole or absent, whenever the process or the machine stops."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load(file: str | Path) -> dict[str, Any]:
+    """Read a record and check that it is whole and is what it says. Raises ValueError naming the file."""
+    try:
+        record = json.loads(Path(file).read_text(encoding="utf-8"))
+    except ValueError as error:  # JSON or UTF-8
+        raise ValueError(f"{file} is not a readable record ({error}): restore it, or delete it and run again") from None
+    _check(record, file)
+    return record
+
+
+def _check(record: Any, file: str | Path) -> None:
+    if not isinstance(record, dict) or "schema" not in record:
+        raise ValueError(f"{file} is not a record: move it out of the records folder")
+    if record["schema"] != SCHEMA:
+        raise ValueError(
+            f"{file} has record schema {record['schema']}, this version reads {SCHEMA}: "
+            "use the version that wrote it, or run again"
+        )
+    if record.get("status") not in STATUSES:
+        raise ValueError(f"{file} has status {record.get('status')!r}, not one of {', '.join(STATUSES)}: run again")
+    keys = KEYS + (FINISHED_KEYS if record["status"] == "finished" else ())
+    if missing := [key for key in keys if record.get(key) is None]:
+        raise ValueError(f"{file} lacks {', '.join(missing)}: restore it, or delete it and run again")
+    try:
+        expected = signature(record["config"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{file} holds an incomplete config ({error!r}): restore it, or delete it and run again"
+        ) from None
+    if record["signature"] != expected:
+        raise ValueError(
+            f"{file} is signed {record['signature']} but its config gives {expected}: "
+            "it was edited or written by another version; restore it, or delete it and run again"
+        )
+
+
+def find(results: str | Path, signature: str) -> dict[str, Any] | None:
+    """The finished record of a run, of whichever study, or none.
+
+    A record of another study belongs into this study's table too: `write({**record, "study": name}, results)`.
+    """
+    for file in sorted((Path(results) / "records").glob(f"*/*-{signature}.json")):
+        record = load(file)
+        if record["signature"] == signature and record["status"] == "finished":
+            return record
+    return None
+
+
+def studies(results: str | Path) -> list[str]:
+    """Names of the studies that have a folder of records."""
+    return sorted({file.parent.name for file in (Path(results) / "records").glob("*/*.json")})
+
+
+def load_all(results: str | Path, study: str | None = None) -> list[dict[str, Any]]:
+    """All records, or those of one study, in a fixed order; the folder says which study a record belongs to.
+
+    Records merge by copying files: the same record twice counts once. Raises ValueError where two files claim to be
+    one run and say different things.
+    """
+    pattern = f"{check_study(study)}/*.json" if study is not None else "*/*.json"
+    known: dict[str, tuple[Path, dict[str, Any]]] = {}
+    result: dict[tuple[str, str], dict[str, Any]] = {}
+    for file in sorted((Path(results) / "records").glob(pattern)):
+        record = {**load(file), "study": file.parent.name}
+        first, twin = known.setdefault(record["signature"], (file, record))
+        if {**twin, "study": ""} != {**record, "study": ""}:
+            raise ValueError(f"{first} and {file} are records of one run but differ: keep one of them")
+        result.setdefault((record["study"], record["signature"]), record)
+    return list(result.values())
