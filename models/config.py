@@ -2,7 +2,13 @@
 
 from dataclasses import dataclass, field
 
+from models.projections.choice import one_of
 from models.projections.config import ProjectionConfig
+
+NORMS = ("pre", "post")
+ACTIVATIONS = ("gelu", "relu")
+INITS = ("xavier", "gpt2")
+POSITIONS = ("none", "sinusoidal", "learned", "rotary")
 
 
 @dataclass
@@ -29,6 +35,26 @@ class ModelConfig:
         """`head_dim`, or the model's width shared out among the heads."""
         return self.head_dim or self.d_model // self.heads
 
+    def check(self) -> None:
+        """Raise a ValueError with the reason unless a model of these sizes can be built."""
+        for key in ("d_model", "heads", "d_ff", "encoder_layers", "decoder_layers"):
+            if getattr(self, key) < 1:
+                raise ValueError(f"{key}={getattr(self, key)} must be at least 1")
+        if self.head_dim is not None and self.head_dim < 1:
+            raise ValueError(f"head_dim={self.head_dim} must be at least 1, or null for d_model / heads")
+        if self.head_dim is None and self.d_model % self.heads:
+            near = round(self.d_model / self.heads) or 1
+            raise ValueError(
+                f"d_model={self.d_model} is not divisible by heads={self.heads}: "
+                f"choose d_model={near * self.heads}, or set head_dim"
+            )
+        one_of("norm", self.norm, NORMS)
+        one_of("activation", self.activation, ACTIVATIONS)
+        one_of("init", self.init, INITS)
+        for key in ("dropout", "attention_dropout"):
+            if not 0 <= getattr(self, key) < 1:
+                raise ValueError(f"{key}={getattr(self, key)} must be at least 0 and below 1")
+
 
 @dataclass
 class PositionConfig:
@@ -37,6 +63,16 @@ class PositionConfig:
     kind: str = "sinusoidal"
     base: float = 10_000.0  # longest wavelength / 2 pi, of sinusoidal and rotary
     max_length: int | None = None  # learned: number of positions; none: what the task needs
+
+    def check(self, head_dim: int) -> None:
+        """Raise a ValueError with the reason unless these positions fit heads of this width."""
+        one_of("kind", self.kind, POSITIONS)
+        if self.kind == "rotary" and head_dim % 2:
+            raise ValueError(f"rotary positions turn pairs of numbers, and head_dim={head_dim} is odd: make it even")
+        if not 1 < self.base < float("inf"):
+            raise ValueError(f"base={self.base} must be a finite number above 1")
+        if self.max_length is not None and self.max_length < 1:
+            raise ValueError(f"max_length={self.max_length} must be at least 1, or null for what the task needs")
 
 
 @dataclass

@@ -1,0 +1,17 @@
+"""Refusing an unknown name with the nearest known one."""
+
+import difflib
+from collections.abc import Iterable
+
+
+def one_of(key: str, value: str, names: Iterable[str]) -> None:
+    """Raise a ValueError unless `value` is among `names`."""
+    names = list(names)
+    if value not in names:
+        raise ValueError(f"{key}={value!r} is unknown{did_you_mean(value, names)} (known: {', '.join(names)})")
+
+
+def did_you_mean(word: str, names: Iterable[str]) -> str:
+    """The clause ": did you mean 'shared'?" where some name is near enough, else nothing."""
+    near = difflib.get_close_matches(str(word), list(names), n=1, cutoff=0.5)
+    return f": did you mean {near[0]!r}?" if near else ""
