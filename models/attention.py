@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.cache import Cache
-from models.projections import Projection, ProjectionConfig
+from models.projections.config import ProjectionConfig
+from models.projections.projection import Projection
 
 
 class Attention(nn.Module):

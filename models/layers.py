@@ -12,7 +12,7 @@ from models.attention import Attention, CrossAttention
 from models.cache import Cache
 from models.config import ModelConfig, PositionConfig
 from models.positions import rotation
-from models.projections import ProjectionConfig
+from models.projections.config import ProjectionConfig
 
 
 class Block(nn.Module):
