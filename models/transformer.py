@@ -49,7 +49,7 @@ class LanguageModel(nn.Module):
         """Logits [B, L, V] of the token after each of tokens [B, L]; with a cache, tokens continue what it holds."""
         x_BLC = self.embedding(tokens, 0 if cache is None else len(cache))
         for i, block in enumerate(self.decoder):
-            x_BLC = block(x_BLC, causal=True, past=cache and cache.past[i])
+            x_BLC = block(x_BLC, causal=True, past=None if cache is None else cache.past[i])
         return logits(self, x_BLC)
 
     def new_cache(self) -> DecoderCache:
@@ -90,7 +90,7 @@ class Translator(nn.Module):
     def decode(
         self, target: Tensor, states_BSC: Tensor, source_mask: Tensor, cache: DecoderCache | None = None
     ) -> Tensor:
-        """Logits [B, L, V]; with a cache, target continues what it holds. Padding on the right of target is harmless."""
+        """Logits [B, L, V]; with a cache, target continues what it holds. Padding at the end of target is harmless."""
         x_BLC = self.embedding(target, 0 if cache is None else len(cache))
         mask = source_mask[:, None, None, :]
         for i, block in enumerate(self.decoder):

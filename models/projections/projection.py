@@ -85,7 +85,7 @@ class Projection(nn.Module):
         return self.heads if role == "q" else self.kv_heads
 
     def _outputs(self, x_BLC: Tensor, roles: tuple[str, ...] | str) -> dict[str, Tensor]:
-        names = list(dict.fromkeys(self.map_of[role] for role in roles))
+        names = sorted({self.map_of[role] for role in roles}, key=ROLES.index)  # the order they are stored in
         learned = [name for name in names if name not in self.untouched]
         outputs = dict.fromkeys(names, x_BLC)
         if learned:
