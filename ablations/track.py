@@ -61,7 +61,7 @@ class Tracker:
             return
         try:
             send(self._mirror)
-        except Exception as error:  # noqa: BLE001 any fault of a mirror
+        except Exception as error:  # any fault: it is a mirror
             self._mirror = None
             _warn(f"W&B failed ({_first_line(error)}): it gets no more numbers of this run, {FILE} has them all")
 
@@ -141,13 +141,13 @@ def _start_wandb(online: bool, **identity: Any) -> Any:
             if not wandb.login(prompt=False, verify=False):  # asked for, a key would hold up a job nobody watches
                 raise RuntimeError("no API key; type `wandb login` once")
             return start("online")
-        except Exception as error:  # noqa: BLE001 no key, no network, no server: all the same here
+        except Exception as error:  # no key, no network, no server: all the same here
             _warn(f"W&B cannot be reached ({_first_line(error)}): logging offline, `wandb sync` sends it later")
             with contextlib.suppress(Exception):
                 wandb.teardown()  # a start that timed out still holds the run's id
     try:
         return start("offline")
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         _warn(f"W&B cannot start ({_first_line(error)}): numbers go to {FILE} only")
         return None
 

@@ -1,0 +1,84 @@
+import itertools
+
+import numpy as np
+import pytest
+from scipy import stats as scipy
+
+from ablations.stats import compare, holm, sign_flip, summarize
+
+
+def test_summary_by_hand():
+    summary = summarize([27.0, 28.0, 30.0])
+    assert summary.mean == pytest.approx(85 / 3) and summary.n == 3
+    assert summary.sd == pytest.approx((7 / 3) ** 0.5)  # squares 16/9 + 1/9 + 25/9 over n - 1 = 2
+    half = 4.302653 * summary.sd / 3**0.5  # t of 97.5 % with 2 degrees of freedom, from a printed table
+    assert (summary.low, summary.high) == pytest.approx((summary.mean - half, summary.mean + half), rel=1e-6)
+
+
+def test_summary_equals_scipy():
+    values = np.random.default_rng(0).normal(30, 2, size=7).tolist()
+    summary = summarize(values)
+    assert (summary.low, summary.high) == pytest.approx(scipy.ttest_1samp(values, 0).confidence_interval(0.95))
+
+
+def test_one_seed_has_no_deviation_and_no_test():
+    assert summarize([3.0]).sd is None and summarize([3.0]).low is None
+    one = compare({0: 3.0}, {0: 4.0, 1: 9.0})
+    assert one.difference.mean == -1.0 and one.p is None
+
+
+def test_pairs_are_seeds_and_not_positions():
+    comparison = compare({2: 12.0, 0: 10.0, 7: 99.0}, {0: 9.0, 1: 50.0, 2: 10.0})
+    assert comparison.difference.n == 2 and comparison.difference.mean == 1.5  # seeds 0 and 2
+    assert compare({0: 1.0}, {1: 1.0}) is None
+
+
+def test_pairing_removes_what_both_share():
+    # Seeds far apart, but each time the same difference: the paired interval is that narrow.
+    comparison = compare({0: 11.0, 1: 21.0, 2: 31.1}, {0: 10.0, 1: 20.0, 2: 30.0})
+    reference = scipy.ttest_rel([11.0, 21.0, 31.1], [10.0, 20.0, 30.0]).confidence_interval(0.95)
+    assert (comparison.difference.low, comparison.difference.high) == pytest.approx(reference)
+    assert comparison.difference.low > 0.5
+
+
+def test_sign_flip_by_hand():
+    # 8 sign patterns of 1, 2, 4 give 8 different sums; only the observed 7 and its mirror reach 7.
+    assert sign_flip([1.0, 2.0, 4.0]) == (0.25, 0.25)
+    # -1, 2, 4 sum to 5: at least as far are 7, 5, -5, -7.
+    assert sign_flip([-1.0, 2.0, 4.0]) == (0.5, 0.25)
+
+
+def test_sign_flip_equals_scipy():
+    differences = np.random.default_rng(1).normal(0.5, 1, size=8)
+    reference = scipy.permutation_test(
+        (differences,), np.mean, permutation_type="samples", n_resamples=np.inf, alternative="two-sided"
+    )
+    assert sign_flip(differences.tolist())[0] == pytest.approx(reference.pvalue)
+
+
+@pytest.mark.parametrize(("n", "floor"), [(5, 0.0625), (6, 0.03125), (10, 2 / 1024)])
+def test_the_floor_is_reached_and_never_passed(n, floor):
+    assert sign_flip([0.1 * i + 1 for i in range(n)]) == (floor, floor)
+    signs = itertools.product([-1.0, 1.0], repeat=5)
+    assert (
+        min(sign_flip([s * x for s, x in zip(sign, (1.0, 2.0, 3.0, 5.0, 8.0), strict=True)])[0] for sign in signs)
+        == 0.0625
+    )
+
+
+def test_equal_sums_count_whatever_the_order_of_addition():
+    # 0.1 + 0.2 - 0.3 is not 0 in floating point; every pattern with the same true sum must count.
+    assert sign_flip([0.1, 0.2, -0.3])[0] == 1.0
+    assert sign_flip([0.0, 0.0])[0] == 1.0
+
+
+def test_too_many_pairs_are_refused():
+    with pytest.raises(ValueError, match="at most 20"):
+        sign_flip([1.0] * 21)
+
+
+def test_holm_by_hand():
+    # Sorted .01 x 4, .02 x 3, .03 x 2, .04 x 1 = .04 .06 .06 .04, then never falling.
+    assert holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
+    assert holm([0.6, 0.9]) == [1.0, 1.0]
+    assert holm([]) == []
