@@ -1,16 +1,42 @@
-"""The typed schema of a run, and how Hydra composes it. Besides train.py this is the only place that knows Hydra."""
+"""The typed schema of a run, how Hydra composes it, and what is refused before any work.
 
-from dataclasses import dataclass, field
+Besides train.py and errors.py this is the only place that knows Hydra.
+"""
 
-from omegaconf import II
+import itertools
+import json
+import math
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any
 
-from data.config import TaskConfig
-from models.config import ModelConfig, PositionConfig
+import hydra
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import II, DictConfig, OmegaConf
+
+from data.config import KINDS, TaskConfig
+from models.config import ModelConfig, PositionConfig, SitesConfig
+from models.projections.choice import did_you_mean, one_of
 from models.projections.config import ProjectionConfig
+
+CONF = Path(__file__).resolve().parent.parent / "conf"
+SCHEDULES = ("cosine", "inverse_sqrt", "constant")
+PRECISIONS = ("auto", "fp32", "bf16")
+SELECTIONS = ("last", "best")
+DEVICES = ("auto", "cpu", "cuda")
+TRACKERS = ("none", "wandb", "wandb_offline")
+TOKENIZERS = ("sentencepiece", "characters", "bytes", "words")
+PIECES = ("bpe", "unigram")
+SITES = {"language_modeling": ("decoder",), "translation": ("encoder", "decoder", "cross")}
 
 
 @dataclass
-class SiteChoice:
+class SiteChoice(SitesConfig):
     """Every site takes `projection`, unless `projection@sites.cross=...` chooses for it."""
 
     encoder: ProjectionConfig = II("projection")
@@ -33,6 +59,22 @@ class OptimConfig:
     clip: float | None = 1.0  # largest global gradient norm
     label_smoothing: float = 0.0
 
+    def check(self) -> None:
+        """Raise a ValueError with the reason unless these numbers can train anything."""
+        _number("lr", self.lr, above=0)
+        if len(self.betas) != 2:
+            raise ValueError(f"betas={list(self.betas)} must be two numbers, as in [0.9, 0.98]")
+        for i, beta in enumerate(self.betas):
+            _number(f"betas[{i}]", beta, at_least=0, below=1)
+        _number("eps", self.eps, above=0)
+        _number("weight_decay", self.weight_decay, at_least=0)
+        one_of("schedule", self.schedule, SCHEDULES)
+        _number("warmup", self.warmup, at_least=0)
+        _number("final_lr", self.final_lr, at_least=0, at_most=1)
+        if self.clip is not None:
+            _number("clip", self.clip, above=0)
+        _number("label_smoothing", self.label_smoothing, at_least=0, below=1)
+
 
 @dataclass
 class TrainerConfig:
@@ -51,6 +93,24 @@ class TrainerConfig:
     threads: int | None = None  # CPU threads; none: torch's own choice
     compile: bool = False  # torch.compile
 
+    def check(self) -> None:
+        """Raise a ValueError with the reason unless these numbers describe a training."""
+        for key in (
+            "steps",
+            "batch_tokens",
+            "accumulate",
+            "eval_every",
+            "eval_batch_tokens",
+            "log_every",
+            "checkpoint_every",
+        ):
+            _number(key, getattr(self, key), at_least=1)
+        if self.threads is not None:
+            _number("threads", self.threads, at_least=1)
+        one_of("precision", self.precision, PRECISIONS)
+        one_of("select", self.select, SELECTIONS)
+        one_of("device", self.device, DEVICES)
+
 
 @dataclass
 class EvaluationConfig:
@@ -61,6 +121,14 @@ class EvaluationConfig:
     stride: int | None = None  # language models: new tokens per window; none: the whole window
     samples: int = 8  # translations kept in the record
 
+    def check(self) -> None:
+        """Raise a ValueError with the reason unless a model can be scored so."""
+        _number("beam", self.beam, at_least=1)
+        _number("length_penalty", self.length_penalty, at_least=0)
+        if self.stride is not None:
+            _number("stride", self.stride, at_least=1)
+        _number("samples", self.samples, at_least=0)
+
 
 @dataclass
 class TrackingConfig:
@@ -69,6 +137,10 @@ class TrackingConfig:
     name: str = "none"
     project: str = "qkv-ablations"
     entity: str | None = None
+
+    def check(self) -> None:
+        """Raise a ValueError unless the tracker is known."""
+        one_of("name", self.name, TRACKERS)
 
 
 @dataclass
@@ -91,6 +163,13 @@ class StudyConfig:
     margin_bleu: float | None = None  # "costs little" means within this, fixed before the first run
     margin_perplexity: float | None = None  # share, such as 0.01
 
+    def check(self) -> None:
+        """Raise a ValueError unless the name can be a folder's and the margins are sizes."""
+        _plain("name", self.name)
+        for key in ("margin_bleu", "margin_perplexity"):
+            if getattr(self, key) is not None:
+                _number(key, getattr(self, key), above=0)
+
 
 @dataclass
 class RunConfig:
@@ -109,3 +188,148 @@ class RunConfig:
     paths: PathsConfig = field(default_factory=PathsConfig)
     study: StudyConfig = field(default_factory=StudyConfig)
     rerun: bool = False  # train again although a finished record exists
+
+
+ConfigStore.instance().store(name="schema", node=RunConfig)
+
+
+def compose(overrides: Sequence[str]) -> RunConfig:
+    """The run that `python train.py <overrides>` would do, for scripts and tests; not checked yet, see `check`."""
+    with _hydra():
+        return from_hydra(hydra.compose("config", overrides=list(overrides)), overrides)
+
+
+def cells(overrides: Sequence[str]) -> list[list[str]]:
+    """The overrides of every run that `python train.py <overrides>` would do: the product of all that is swept."""
+    with _hydra():
+        parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
+        single = [o.input_line for o in parser.parse_overrides(list(overrides)) if not o.is_sweep_override()]
+        swept = hydra.compose("config", overrides=single, return_hydra_config=True).hydra.sweeper.params or {}
+        choices: dict[str, list[str]] = {}  # a later override of the same key replaces an earlier one, as in Hydra
+        for o in parser.parse_overrides([f"{key}={value}" for key, value in swept.items()] + list(overrides)):
+            key = o.get_key_element()
+            values = o.sweep_string_iterator() if o.is_sweep_override() else [o.get_value_element_as_str()]
+            choices[key] = [f"{key}={value}" for value in values]
+    return [list(cell) for cell in itertools.product(*choices.values())]
+
+
+def from_hydra(cfg: DictConfig, overrides: Sequence[str] = ()) -> RunConfig:
+    """Plain dataclasses from a composed config, every reference resolved.
+
+    Raises ValueError for a key nobody reads, which Hydra accepts with a `+`, and for an override of a site that has no
+    strategy of its own, which would write through to all sites.
+    """
+    _refuse_unread(cfg)
+    for override in overrides:
+        site = re.match(r"\+*sites\.(\w+)(\.?)", override)
+        if site and (site[2] == "" or OmegaConf.is_interpolation(cfg.sites, site[1])):
+            raise ValueError(
+                f"{override} alone would change every site, because sites.{site[1]} is what `projection` is: "
+                f"give the site a strategy of its own too, as in projection@sites.{site[1]}={cfg.projection.name}"
+            )
+    run = OmegaConf.to_object(cfg)
+    assert isinstance(run, RunConfig)
+    run.optim.betas = tuple(run.optim.betas)
+    return run
+
+
+def to_plain(run: RunConfig) -> dict[str, Any]:
+    """Nested dictionaries, lists, strings and numbers: what a record keeps and a signature is made of."""
+    return json.loads(json.dumps(asdict(run)))
+
+
+def check(run: RunConfig) -> None:
+    """Everything that can be refused before any work: a ValueError with one sentence that says what to do."""
+    _number("seed", run.seed, at_least=0)
+    with _about("task"):
+        _check_task(run.task)
+    model = run.model
+    with _about("model"):
+        _plain("name", model.name)
+        model.check()
+    with _about("position"):
+        run.position.check(model.width_of_head)
+    for site in SITES[run.task.kind]:
+        projection = getattr(run.sites, site)
+        with _about("projection" if projection == run.projection else f"sites.{site}"):
+            _plain("name", projection.name)
+            projection.check(model.d_model, model.heads, model.width_of_head)
+    for key in ("optim", "trainer", "evaluation", "tracking", "study"):
+        with _about(key):
+            getattr(run, key).check()
+    context = run.task.context
+    for key in ("batch_tokens", "eval_batch_tokens"):
+        if getattr(run.trainer, key) < context:
+            raise ValueError(
+                f"trainer.{key}={getattr(run.trainer, key)} has no room for one sequence of task.context={context} "
+                f"tokens: set trainer.{key}={context} or more, or a shorter context"
+            )
+    if run.evaluation.stride is not None and run.evaluation.stride > context:
+        raise ValueError(
+            f"evaluation.stride={run.evaluation.stride} would skip tokens: set it to at most task.context={context}"
+        )
+    if run.position.kind == "learned" and run.position.max_length is not None and run.position.max_length < context:
+        raise ValueError(
+            f"position.max_length={run.position.max_length} is shorter than task.context={context}: "
+            "set it to null for what the task needs"
+        )
+
+
+def _check_task(task: TaskConfig) -> None:
+    _plain("name", task.name)
+    one_of("kind", task.kind, KINDS)
+    one_of("tokenizer.kind", task.tokenizer.kind, TOKENIZERS)
+    one_of("tokenizer.model", task.tokenizer.model, PIECES)
+    _number("context", task.context, at_least=1)
+
+
+@contextmanager
+def _hydra() -> Iterator[None]:
+    """The Hydra of the program that runs, which knows its --config-dir, or one of our own."""
+    if GlobalHydra.instance().is_initialized():
+        yield
+    else:
+        with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+            yield
+
+
+@contextmanager
+def _about(key: str) -> Iterator[None]:
+    """Says in a refusal which part of the configuration is meant."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{key}: {error}") from None
+
+
+def _refuse_unread(cfg: DictConfig, prefix: str = "") -> None:
+    schema = OmegaConf.get_type(cfg)
+    if schema is None or not is_dataclass(schema):
+        return
+    known = [f.name for f in fields(schema)]
+    for key in cfg:
+        if key not in known:
+            raise ValueError(f"unknown key {prefix}{key}{did_you_mean(str(key), known)}")
+        if not OmegaConf.is_missing(cfg, key) and isinstance(cfg[key], DictConfig):
+            _refuse_unread(cfg[key], f"{prefix}{key}.")
+
+
+def _number(
+    key: str,
+    value: float,
+    *,
+    above: float = -math.inf,
+    at_least: float = -math.inf,
+    at_most: float = math.inf,
+    below: float = math.inf,
+) -> None:
+    if not (math.isfinite(value) and above < value < below and at_least <= value <= at_most):
+        bounds = {"above": above, "at least": at_least, "at most": at_most, "below": below}
+        wanted = " and ".join(f"{words} {bound}" for words, bound in bounds.items() if math.isfinite(bound))
+        raise ValueError(f"{key}={value} must be {'' if math.isfinite(value) else 'a finite number '}{wanted}")
+
+
+def _plain(key: str, name: str) -> None:
+    """Names become names of folders and rows."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise ValueError(f"{key}={name!r} must be of letters, digits and . _ - alone, and start with a letter or digit")
