@@ -203,13 +203,14 @@ def _check(record: Any, file: str | Path) -> None:
 
 
 def find(results: str | Path, signature: str) -> dict[str, Any] | None:
-    """The finished record of a run, of whichever study, or none.
+    """The record of a run that has come to its end, finished or diverged, of whichever study; or none.
 
-    A record of another study belongs into this study's table too: `write({**record, "study": name}, results)`.
+    A diverged run would diverge again; a failed one deserves another try. A record of another study belongs into this
+    study's table too: `write({**record, "study": name}, results)`.
     """
     for file in sorted((Path(results) / "records").glob(f"*/*-{signature}.json")):
         record = load(file)
-        if record["signature"] == signature and record["status"] == "finished":
+        if record["signature"] == signature and record["status"] != "failed":
             return record
     return None
 

@@ -109,12 +109,13 @@ def test_write_find_load(tmp_path):
     assert list(file.parent.iterdir()) == [file]
 
 
-def test_only_a_finished_record_is_found_and_its_rerun_replaces_the_failed_one(tmp_path):
-    failed = make_record(status="diverged")
+def test_a_failed_run_deserves_another_try_and_its_record_is_replaced(tmp_path):
+    failed = make_record(status="failed")
     records.write(failed, tmp_path)
     assert records.find(tmp_path, failed["signature"]) is None
-    records.write(make_record(), tmp_path)
-    assert records.find(tmp_path, failed["signature"])["status"] == "finished"
+    for status in ("diverged", "finished"):
+        records.write(make_record(status=status), tmp_path)
+        assert records.find(tmp_path, failed["signature"])["status"] == status
     assert len(records.load_all(tmp_path)) == 1
 
 
