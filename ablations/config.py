@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import hydra
 from hydra.core.config_store import ConfigStore
@@ -203,7 +203,7 @@ def cells(overrides: Sequence[str]) -> list[list[str]]:
     """The overrides of every run that `python train.py <overrides>` would do: the product of all that is swept."""
     with _hydra():
         parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
-        single = [o.input_line for o in parser.parse_overrides(list(overrides)) if not o.is_sweep_override()]
+        single = [str(o.input_line) for o in parser.parse_overrides(list(overrides)) if not o.is_sweep_override()]
         swept = hydra.compose("config", overrides=single, return_hydra_config=True).hydra.sweeper.params or {}
         choices: dict[str, list[str]] = {}  # a later override of the same key replaces an earlier one, as in Hydra
         for o in parser.parse_overrides([f"{key}={value}" for key, value in swept.items()] + list(overrides)):
@@ -229,7 +229,7 @@ def from_hydra(cfg: DictConfig, overrides: Sequence[str] = ()) -> RunConfig:
             )
     run = OmegaConf.to_object(cfg)
     assert isinstance(run, RunConfig)
-    run.optim.betas = tuple(run.optim.betas)
+    run.optim.betas = cast(tuple[float, float], tuple(run.optim.betas))  # OmegaConf makes lists of tuples
     return run
 
 
@@ -309,7 +309,7 @@ def _refuse_unread(cfg: DictConfig, prefix: str = "") -> None:
     known = [f.name for f in fields(schema)]
     for key in cfg:
         if key not in known:
-            raise ValueError(f"unknown key {prefix}{key}{did_you_mean(str(key), known)}")
+            raise ValueError(f"unknown key {f'{prefix}{key}'!r}{did_you_mean(str(key), known)}")
         if not OmegaConf.is_missing(cfg, key) and isinstance(cfg[key], DictConfig):
             _refuse_unread(cfg[key], f"{prefix}{key}.")
 
