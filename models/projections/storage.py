@@ -1,7 +1,7 @@
 """How the maps of one site lie in memory. Storage is never mathematics.
 
-`PerRole` is the plain form: one map per group of roles. `Fused` keeps dense maps as one tall matrix, so that one product
-serves all roles that read the same input; `PerHead` keeps one small matrix per head. All three have the state
+`PerRole` is the plain form: one map per group of roles. `Fused` keeps dense maps as one tall matrix, so that one
+product serves all roles that read the same input; `PerHead` keeps one small matrix per head. All three have the state
 dictionary of `PerRole`, hence the same initial weights for a seed and interchangeable checkpoints.
 """
 

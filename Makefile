@@ -1,0 +1,44 @@
+# make demo     both models, separate against shared, two seeds each, and the table: under five minutes on two CPU cores
+# make test     the test suite
+# make tables   every table from the records alone
+# make lint     ruff and pyright
+# The first call makes a virtual environment in .venv; with packages there, nothing needs the network.
+
+# The first Python that runs and is 3.11 or 3.12; `make PYTHON=/path/to/python3.12` chooses another.
+PYTHON ?= $(shell for p in python3 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null && echo $$p && break; done)
+PY := .venv/bin/python
+SOURCES := $(shell find ablations conf data models scripts tests -name '*.py' -o -name '*.yaml' 2>/dev/null | grep -v data/cache) \
+           train.py evaluate.py pyproject.toml Makefile
+
+.PHONY: setup demo test tables lint clean
+
+setup: .venv/ready
+
+.venv/ready: requirements.txt requirements-dev.txt
+	@test -n "$(PYTHON)" || { echo "error: Python 3.11 or 3.12 is needed: install it, or say make PYTHON=/path/to/python3.12"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+demo: .venv/ready
+	$(PY) train.py study=demo
+	$(PY) scripts/tables.py --study demo --print
+
+# Tests that passed on these very sources are not run again: `make -B test` runs them all the same.
+test: .venv/tested
+
+.venv/tested: .venv/ready $(SOURCES)
+	$(PY) -m pytest
+	@touch $@
+
+tables: .venv/ready
+	$(PY) scripts/tables.py
+
+lint: .venv/ready
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m pyright
+
+clean:
+	rm -rf .venv data/cache results/work results/records/demo results/records/scratch

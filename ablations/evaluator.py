@@ -1,0 +1,104 @@
+"""Scoring a model on a split: perplexities over real targets only, BLEU and chrF on detokenised text."""
+
+import math
+from typing import Any
+
+import torch
+from torch import nn
+
+from ablations.config import EvaluationConfig
+from ablations.device import Place
+from ablations.trainer import summed_losses
+from data.batch import BOS, EOS
+from data.config import TaskConfig
+from data.loader import evaluation_batches
+from data.prepared import Prepared
+from models.decode import translate
+
+# sacreBLEU's tokenisation by target language; 13a for languages that put spaces between words.
+BLEU_TOKENIZERS = {"zh": "zh", "ja": "char", "ko": "char", "th": "char"}
+
+
+@torch.inference_mode()
+def nats_per_token(
+    model: nn.Module, prepared: Prepared, split: str, task: TaskConfig, evaluation: EvaluationConfig, tokens: int
+) -> tuple[float, int]:
+    """Mean negative log-likelihood over every real target of a split, each scored once, and their number."""
+    model.eval()
+    device = next(model.parameters()).device
+    total, count = 0.0, 0
+    for batch in evaluation_batches(prepared, split, tokens, task.context, evaluation.stride):
+        loss, _ = summed_losses(model(**batch.to(device).inputs), batch.targets.to(device), 0.0)
+        total, count = total + loss.double().item(), count + batch.tokens
+    return total / count, count
+
+
+def perplexities(nll: float, tokens: int, facts: dict[str, int]) -> dict[str, float]:
+    """Token, word and byte perplexity and bits per byte from one sum of nats and the split's counts of raw text."""
+    nats = nll * tokens
+    return {
+        "nll": nll,
+        "tokens": tokens,
+        "token_perplexity": _exp(nll),
+        "word_perplexity": _exp(nats / facts["words"]),
+        "byte_perplexity": _exp(nats / facts["bytes"]),
+        "bits_per_byte": nats / facts["bytes"] / math.log(2),
+    }
+
+
+@torch.inference_mode()
+def hypotheses(
+    model: nn.Module, prepared: Prepared, split: str, task: TaskConfig, evaluation: EvaluationConfig, tokens: int
+) -> list[str]:
+    """The model's translation of every source line, detokenised, in the order of the corpus."""
+    model.eval()
+    device = next(model.parameters()).device
+    lines = [""] * len(prepared.lines(split, "source"))
+    for batch in evaluation_batches(prepared, split, tokens // evaluation.beam, task.context):
+        source, mask = batch.inputs["source"].to(device), batch.inputs["source_mask"].to(device)
+        limit = (1.5 * mask.sum(1) + 10).long().clamp(max=task.context)
+        found = translate(
+            model,
+            source,
+            mask,
+            bos=BOS,
+            eos=EOS,
+            max_length=limit,
+            beam=evaluation.beam,
+            length_penalty=evaluation.length_penalty,
+        )
+        for row, ids in zip(batch.rows, found, strict=True):
+            lines[row] = prepared.tokenizer.decode(ids)
+    return lines
+
+
+def translation_scores(found: list[str], references: list[str], target_lang: str) -> dict[str, Any]:
+    """SacreBLEU's BLEU and chrF with their signatures, and the share of lines equal to the reference, in percent."""
+    from sacrebleu.metrics import BLEU, CHRF
+
+    assert len(found) == len(references), "sacreBLEU would cut the longer list without a word"
+    bleu, chrf = BLEU(tokenize=BLEU_TOKENIZERS.get(target_lang, "13a")), CHRF()
+    return {
+        "bleu": bleu.corpus_score(found, [references]).score,
+        "bleu_signature": str(bleu.get_signature()),
+        "chrf": chrf.corpus_score(found, [references]).score,
+        "chrf_signature": str(chrf.get_signature()),
+        "exact_match": 100 * sum(a == b for a, b in zip(found, references, strict=True)) / len(references),
+    }
+
+
+def score(
+    model: nn.Module, prepared: Prepared, split: str, task: TaskConfig, evaluation: EvaluationConfig, tokens: int
+) -> tuple[dict[str, Any], list[str]]:
+    """All numbers of a split for the record, in float32 whatever the training precision, and the hypotheses."""
+    nll, count = nats_per_token(model, prepared, split, task, evaluation, tokens)
+    numbers: dict[str, Any] = perplexities(nll, count, prepared.facts["splits"][split])
+    if task.kind == "language_modeling":
+        return {**numbers, "window": {"context": task.context, "stride": evaluation.stride or task.context}}, []
+    found = hypotheses(model, prepared, split, task, evaluation, tokens)
+    scores = translation_scores(found, prepared.lines(split, "target"), task.target_lang)
+    return {**numbers, **scores, "beam": evaluation.beam, "length_penalty": evaluation.length_penalty}, found
+
+
+def _exp(nats: float) -> float:
+    return math.exp(nats) if nats < 700 else math.inf

@@ -1,0 +1,52 @@
+"""Scoring a finished run again, from its record and the weights it left."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ablations import checkpoint, record
+from ablations.config import check, from_plain
+from ablations.device import find_place
+from ablations.record import write_text
+from ablations.run import build, score_splits
+from data.prepare import prepare
+
+
+def rescore(
+    file: Path, splits: list[str] | None, changes: dict[str, Any], corpora: str | None, device: str
+) -> list[tuple[Path, dict[str, Any]]]:
+    """Scores of each split, by default the run's own, under `changes` to its evaluation config; where they were written.
+
+    Raises ValueError where the run is not finished, its weights are gone, or the text is not the one it learnt from.
+    """
+    entry = record.load(file)
+    if entry["status"] != "finished":
+        raise ValueError(f"{file} is of a run that {entry['status']}: there are no weights to score")
+    config = from_plain(entry["config"])
+    config.evaluation = type(config.evaluation)(**{**vars(config.evaluation), **changes})
+    config.paths.corpora = corpora or config.paths.corpora
+    config.trainer.device = device
+    check(config)
+    results = file.resolve().parents[2]  # <results>/records/<study>/<run>.json
+    folder = results / "work" / entry["signature"]
+    saved = checkpoint.load(folder / "model.pt", entry["signature"])
+    if saved is None:
+        raise ValueError(f"{folder / 'model.pt'} is not there: train the run again with rerun=true, {entry['command']}")
+    prepared = prepare(config.task, config.paths.corpora, config.paths.cache)
+    if prepared.digest != entry["data"]["digest"]:
+        raise ValueError(f"{file} was made from another text than {config.task.name} is now: its vocabulary is lost")
+    known = [split for split in prepared.splits if split != "train"]
+    for split in splits or []:
+        if split not in known:
+            raise ValueError(f"task {config.task.name} has no split {split!r}: choose from {', '.join(known)}")
+    place = find_place(config.trainer)
+    model = build(config, prepared).to(place.device)
+    model.load_state_dict(saved["model"])
+    beam = f".beam{config.evaluation.beam}" if entry["kind"] == "translation" else ""
+    written = []
+    for split in splits or entry["scores"]:
+        scores, _ = score_splits(model, prepared, [split], config, folder)
+        target = folder / f"evaluation.{split}{beam}.json"
+        write_text(target, json.dumps(scores, indent=1) + "\n")
+        written.append((target, scores))
+    return written

@@ -1,0 +1,103 @@
+"""Timings that docstrings and the README quote.
+
+    python scripts/bench.py attention      CPU: attention written out against torch's fused kernel, in a whole step
+    python scripts/bench.py precision      CPU: bfloat16 against float32, in a whole step
+
+Interleaved in one process, medians of ratios, one thread, since machines are noisy.
+"""
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from unittest import mock
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from models import attention
+from models.config import ModelConfig, PositionConfig, SitesConfig
+from models.init import initialise
+from models.transformer import Translator
+
+VOCABULARY, ROWS, LENGTH = 6000, 128, 16  # a batch like Multi30k's at 2048 tokens a side
+
+
+def training_step(precision: str) -> Callable[[], None]:
+    """One step of the `small` translator on random tokens."""
+    torch.manual_seed(0)
+    model = Translator(
+        ModelConfig(d_model=256, heads=4, d_ff=1024, encoder_layers=3, decoder_layers=3),
+        SitesConfig(),
+        PositionConfig(),
+        VOCABULARY,
+        LENGTH,
+    )
+    initialise(model, 0, "xavier", 3)
+    optimizer = torch.optim.AdamW(model.parameters(), fused=True)
+    tokens = torch.randint(4, VOCABULARY, (ROWS, LENGTH))
+    mask = torch.ones(ROWS, LENGTH, dtype=torch.bool)
+
+    def step() -> None:
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+            logits = model(tokens, mask, tokens)
+        F.cross_entropy(logits.flatten(0, 1).float(), tokens.flatten()).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return step
+
+
+def fused_attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool, dropout: float = 0.0) -> Tensor:
+    """What `models.attention.attend` does on a GPU."""
+    return F.scaled_dot_product_attention(q, k, v, mask, dropout, causal)
+
+
+def seconds(step: Callable[[], None]) -> float:
+    """Wall time of one call."""
+    start = time.perf_counter()
+    step()
+    return time.perf_counter() - start
+
+
+def compare(names: tuple[str, str], timed: Callable[[str], float], rounds: int) -> None:
+    """Times the two in turn and prints medians and the median ratio with its range."""
+    pairs = [(timed(names[0]), timed(names[1])) for _ in range(rounds + 1)][1:]  # the first round warms up
+    ratios = [b / a for a, b in pairs]
+    for name, times in zip(names, zip(*pairs, strict=True), strict=True):
+        print(f"{name:12} {1000 * statistics.median(times):8.1f} ms")
+    print(
+        f"{names[1]} / {names[0]}: {statistics.median(ratios):.2f} (from {min(ratios):.2f} to {max(ratios):.2f}, n={rounds})"
+    )
+
+
+def main() -> None:
+    """Runs one benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("attention", "precision"))
+    parser.add_argument("--rounds", type=int, default=7)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    if given.what == "precision":
+        steps = {name: training_step(name) for name in ("bf16", "fp32")}
+        compare(("bf16", "fp32"), lambda name: seconds(steps[name]), given.rounds)
+        return
+    for precision in ("bf16", "fp32"):
+        step = training_step(precision)
+
+        def timed(name: str, step: Callable[[], None] = step) -> float:
+            kernel = attention.attend_reference if name == "written out" else fused_attend
+            with mock.patch.object(attention, "attend", kernel):
+                return seconds(step)
+
+        print(f"{precision}, training step of `small`, {ROWS} rows of {LENGTH} tokens")
+        compare(("written out", "fused"), timed, given.rounds)
+
+
+if __name__ == "__main__":
+    main()

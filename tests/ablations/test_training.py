@@ -1,0 +1,220 @@
+"""The whole path on generated text: what is learnt, what resumes, what is never done twice."""
+
+import copy
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from data.loader import training_batches
+from data.prepare import prepare
+
+from ablations import record, run, trainer
+from ablations.config import OptimConfig, RunConfig, TrainerConfig, compose
+from ablations.device import Place
+from ablations.optim import learning_rate
+from ablations.trainer import Trainer, summed_losses
+from data.batch import IGNORE
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+def config(cache: Path, results: Path, *overrides: str) -> RunConfig:
+    return compose(
+        [
+            "task=reverse",
+            "model=tiny",
+            "model.d_model=32",
+            "model.d_ff=64",
+            "trainer=smoke",
+            "trainer.precision=fp32",
+            f"paths.cache={cache}",
+            f"paths.results={results}",
+            *overrides,
+        ]
+    )
+
+
+def do(cache: Path, results: Path, *overrides: str) -> dict:
+    """Runs one cell and gives its record."""
+    asked = config(cache, results, *overrides)
+    run.run(asked, list(overrides))
+    [found] = record.load_all(results)
+    return found
+
+
+def weights(results: Path) -> dict[str, torch.Tensor]:
+    [file] = results.glob("work/*/model.pt")
+    return torch.load(file, weights_only=True)["model"]
+
+
+def test_reverse_is_learnt_in_seconds(cache: Path, tmp_path: Path):
+    """Position and content must meet in cross-attention to reverse a string: a broken attention cannot."""
+    learnt = do(
+        cache,
+        tmp_path,
+        "model.d_model=64",
+        "model.d_ff=128",
+        "model.dropout=0",
+        "trainer.steps=400",
+        "trainer.batch_tokens=1024",
+        "trainer.eval_every=400",
+        "optim.lr=3e-3",
+        "evaluation.beam=1",
+    )
+    assert learnt["scores"]["test"]["exact_match"] > 90
+    assert learnt["scores"]["test"]["token_perplexity"] < 1.1
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_resume_continues_bit_for_bit(cache: Path, tmp_path: Path, monkeypatch, precision: str):
+    """Killed between checkpoints and started again, a run ends with the weights, curve and scores it would have had."""
+    options = (
+        "trainer.steps=12",
+        "trainer.checkpoint_every=4",
+        "trainer.eval_every=6",
+        "trainer.accumulate=2",
+        "trainer.log_every=1",
+        f"trainer.precision={precision}",
+    )
+    straight = do(cache, tmp_path / "straight", *options)
+
+    step = trainer.Trainer._step
+    taken = []
+
+    def die_at_seventh(self, batches, lr):
+        taken.append(lr)
+        if len(taken) == 7:
+            raise KeyboardInterrupt
+        return step(self, batches, lr)
+
+    monkeypatch.setattr(trainer.Trainer, "_step", die_at_seventh)
+    with pytest.raises(KeyboardInterrupt):
+        run.run(config(cache, tmp_path / "broken", *options), [])
+    torch.rand(3)  # whatever happened to the global stream in between must not matter
+    monkeypatch.setattr(trainer.Trainer, "_step", lambda self, b, lr: taken.append(lr) or step(self, b, lr))
+    resumed = do(cache, tmp_path / "broken", *options)
+
+    assert len(taken) == 7 + 6, "it continued after step 6, not from the start"
+    a, b = weights(tmp_path / "straight"), weights(tmp_path / "broken")
+    assert a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+    assert resumed["scores"] == straight["scores"]
+    timeless = [
+        [{k: v for k, v in line.items() if k != "tokens_per_second"} for line in r["curve"]]
+        for r in (straight, resumed)
+    ]
+    assert timeless[0] == timeless[1]
+    [log] = (tmp_path / "broken").glob("work/*/metrics.jsonl")
+    assert [json.loads(line)["step"] for line in log.read_text().splitlines()] == list(range(1, 13))
+
+
+def test_validation_does_not_touch_training(cache: Path, tmp_path: Path):
+    """Dropout draws from one stream; were validation to draw from it too, looking oftener would change the result."""
+    often = do(cache, tmp_path / "often", "trainer.steps=6", "trainer.eval_every=1")
+    seldom = do(cache, tmp_path / "seldom", "trainer.steps=6", "trainer.eval_every=6")
+    assert often["scores"] == seldom["scores"]
+
+
+def test_a_finished_run_is_not_trained_twice(cache: Path, tmp_path: Path, monkeypatch, capsys):
+    first = do(cache, tmp_path)
+    monkeypatch.setattr(trainer.Trainer, "fit", lambda *_: pytest.fail("trained again"))
+    again = do(cache, tmp_path, "trainer.log_every=2", "tracking=none")
+    assert again == first
+    assert "not trained again" in capsys.readouterr().out
+    run.run(config(cache, tmp_path, "study.name=other"), [])
+    assert len(list(tmp_path.glob("records/*/*.json"))) == 2, "it counts for the other study as well"
+
+
+def test_accumulation_equals_one_big_batch(cache: Path, tmp_path: Path):
+    """Every target weighs the same, though micro-batches hold different numbers of them."""
+    asked = config(cache, tmp_path, "model.dropout=0")
+    prepared = prepare(asked.task, None, str(cache))
+    batches = training_batches(prepared, 256, asked.task.context, seed=0)
+    micro = [next(it) for it in [iter(batches)] for _ in range(3)]
+    assert len({batch.tokens for batch in micro}) > 1, "otherwise the test could not tell"
+
+    model = run.build(asked, prepared)
+    together = copy.deepcopy(model)
+    fit = Trainer(model, batches, lambda _: 0.0, asked.optim, asked.trainer, Place(torch.device("cpu"), "fp32"),
+                  tmp_path / "work", "0", 0)  # fmt: skip
+    gradients = {}
+    for group in fit.optimizer.param_groups:
+        group["weight_decay"] = 0.0
+    fit.optimizer.step = lambda: gradients.update({n: p.grad.clone() for n, p in model.named_parameters()})
+    fit.optim_config = OptimConfig(clip=None)
+    losses, _, tokens = fit._step(micro, 1e-3)
+
+    total = sum(summed_losses(together(**batch.inputs), batch.targets, 0.0)[0] for batch in micro)
+    (total / tokens).backward()
+    torch.testing.assert_close(losses, total.detach())
+    for name, parameter in together.named_parameters():
+        torch.testing.assert_close(gradients[name], parameter.grad, msg=name)
+
+
+def test_padding_is_not_scored():
+    logits = torch.randn(2, 3, 7)
+    targets = torch.tensor([[1, 2, IGNORE], [3, IGNORE, IGNORE]])
+    for smoothing in (0.0, 0.1):
+        plain, smoothed = summed_losses(logits, targets, smoothing)
+        noise = logits + torch.randn_like(logits) * (targets == IGNORE)[..., None]
+        assert torch.allclose(plain, summed_losses(noise, targets, smoothing)[0])
+        assert torch.allclose(smoothed, summed_losses(noise, targets, smoothing)[1])
+        expected = torch.nn.functional.cross_entropy(
+            logits.flatten(0, 1), targets.flatten(), reduction="sum", label_smoothing=smoothing
+        )
+        torch.testing.assert_close(smoothed, expected)
+
+
+def test_divergence_is_recorded_not_hidden(cache: Path, tmp_path: Path):
+    lost = do(cache, tmp_path, "trainer.steps=30", "optim.lr=1e18", "optim.clip=null", "optim.warmup=0")
+    assert lost["status"] == "diverged" and "step" in lost["reason"]
+    assert lost["scores"] == {}
+
+
+def test_best_weights_are_those_with_the_lowest_validation_loss(cache: Path, tmp_path: Path):
+    """A rate that wrecks the model after a good start: `best` must go back."""
+    best = do(
+        cache, tmp_path, "trainer.select=best", "trainer.steps=40", "trainer.eval_every=10", "trainer.log_every=10",
+        "optim.schedule=constant", "optim.warmup=40", "optim.lr=1", "optim.clip=null",
+    )  # fmt: skip
+    seen = {line["step"]: line["valid_nll"] for line in best["curve"]}
+    lowest = min(seen, key=seen.get)
+    assert lowest < 40
+    assert best["training"]["selected_step"] == lowest
+    assert best["scores"]["valid"]["nll"] == pytest.approx(seen[lowest], rel=1e-4)
+
+
+def test_schedules():
+    cosine = OptimConfig(lr=1.0, warmup=10, schedule="cosine", final_lr=0.1)
+    rates = [learning_rate(cosine, step, 100) for step in range(1, 101)]
+    assert rates[0] == pytest.approx(0.1) and max(rates) == rates[9] == 1.0
+    assert rates[-1] == pytest.approx(0.1) and rates[54] == pytest.approx(0.55)
+    root = OptimConfig(lr=1.0, warmup=16, schedule="inverse_sqrt")
+    assert learning_rate(root, 64, 100) == pytest.approx(0.5) == learning_rate(root, 8, 100)
+    constant = OptimConfig(lr=1.0, warmup=0, schedule="constant")
+    assert {learning_rate(constant, step, 9) for step in range(1, 10)} == {1.0}
+
+
+def test_clipping_bounds_the_gradient(cache: Path, tmp_path: Path):
+    clipped = do(cache, tmp_path, "optim.clip=1e-3")
+    assert all(math.isfinite(line["grad_norm"]) and line["grad_norm"] > 1e-3 for line in clipped["curve"])
+
+
+def test_two_seeds_differ_and_one_repeats(cache: Path, tmp_path: Path):
+    zero, again, one = (do(cache, tmp_path / n, f"seed={s}") for n, s in (("a", 0), ("b", 0), ("c", 1)))
+    assert zero["scores"] == again["scores"] != one["scores"]
+
+
+def test_trainer_config_is_what_the_record_says(cache: Path, tmp_path: Path):
+    entry = do(cache, tmp_path)
+    assert TrainerConfig(**entry["config"]["trainer"]).steps == entry["training"]["steps"] == 3
+    assert entry["machine"]["threads"] == 1 and "host" not in entry["machine"]
