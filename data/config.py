@@ -20,20 +20,23 @@ class CorpusConfig:
     """Where text comes from, one of four origins.
 
     local files, under `paths.corpora` or an absolute path; the hub; text built into the installation; a generator.
-    `files` is used when `paths.corpora` is given (or its paths are absolute), else `hub`.
+    `files` is used when `paths.corpora` is given, its paths are absolute, or there is no `hub`; else `hub`.
     """
 
-    # split -> path (language modelling) or {source: path, target: path} (translation); plain or .gz
+    # split -> path (language modelling) or {source: path, target: path} (translation); plain or .gz. The split `all` is
+    # one text, cut by `fractions`. A split whose path is null does not exist.
     files: dict[str, Any] = field(default_factory=dict)
+    fractions: dict[str, float] = field(default_factory=dict)  # split -> share of `all`, in order; characters or pairs
     hub: str | None = None  # dataset name on the hub, or a local folder that `datasets` can load
     hub_config: str | None = None
     hub_revision: str | None = None
-    hub_splits: dict[str, str] = field(default_factory=dict)  # our split -> the hub's
+    # our split -> the hub's. Splits that name the same one take its rows one after another, in the order written.
+    hub_splits: dict[str, str] = field(default_factory=dict)
     # text | source, target -> column; "translation.de" reaches into a nested column
     columns: dict[str, str] = field(default_factory=dict)
-    streaming: bool = False  # hub: read documents as they come, never the whole dataset
-    max_documents: dict[str, int] = field(default_factory=dict)  # split -> how many lines or documents at most
-    fractions: dict[str, float] = field(default_factory=dict)  # one text cut into splits, by share of characters
+    rows: str = "documents"  # what a row of the hub's text is: documents | lines (of one long text)
+    streaming: bool = False  # hub: read rows as they come, never the whole dataset
+    max_documents: dict[str, int] = field(default_factory=dict)  # hub: split -> how many rows at most
     builtin: str | None = None  # name of a text present in every installation
     generator: str | None = None  # name of a generated task
     options: dict[str, Any] = field(default_factory=dict)  # the generator's sizes

@@ -1,0 +1,100 @@
+"""Batches in an order that depends on the seed alone, and that can be taken up again at the exact batch."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from data import lm, pairs
+from data.batch import Batch
+from data.prepared import Prepared
+
+
+class Loader:
+    """Endless training batches of one process.
+
+    The batches of an epoch are a pure function of (seed, epoch); ranks take them by turns, so they get different
+    batches and the same number of them. Draws from no global random generator.
+    """
+
+    def __init__(self, prepared: Prepared, batch_tokens: int, context: int, seed: int, rank: int = 0, world: int = 1):
+        assert 0 <= rank < world
+        self._prepared = prepared
+        self._batch_tokens = batch_tokens
+        self._context = context
+        self._seed = seed
+        self._rank = rank
+        self._world = world
+        self._epoch = 0
+        self._index = 0
+        self._plan = self._plan_epoch(0)
+
+    def _plan_epoch(self, epoch: int) -> list[np.ndarray]:
+        rng = np.random.default_rng((self._seed, epoch))
+        make = pairs.plan if self._prepared.kind == "translation" else lm.plan
+        plan = make(self._prepared, self._batch_tokens, self._context, self._world, rng)
+        each = len(plan) // self._world
+        return plan[self._rank : each * self._world : self._world]
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Of this process, in the current epoch; for translation the number changes a little from epoch to epoch."""
+        return len(self._plan)
+
+    @property
+    def epoch(self) -> int:
+        """Number of complete passes so far."""
+        return self._epoch
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self
+
+    def __next__(self) -> Batch:
+        if self._index == len(self._plan):
+            self._epoch += 1
+            self._index = 0
+            self._plan = self._plan_epoch(self._epoch)
+        chosen = self._plan[self._index]
+        self._index += 1
+        if self._prepared.kind == "translation":
+            return pairs.collate(self._prepared, chosen)
+        return lm.collate(self._prepared, chosen, self._context)
+
+    def state_dict(self) -> dict[str, int]:
+        """Where the loader stands, and what its order depends on."""
+        return {
+            "epoch": self._epoch,
+            "index": self._index,
+            "seed": self._seed,
+            "batch_tokens": self._batch_tokens,
+            "context": self._context,
+            "world": self._world,
+        }
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Continue behind the batch at which `state` was taken. Raises: ValueError where the order would be another."""
+        mine = self.state_dict()
+        for name in ("seed", "batch_tokens", "context", "world"):
+            if state[name] != mine[name]:
+                raise ValueError(
+                    f"this run stopped with {name}={state[name]} and cannot continue with {name}={mine[name]}: "
+                    "its batches would be others"
+                )
+        self._epoch = state["epoch"]
+        self._plan = self._plan_epoch(self._epoch)
+        self._index = state["index"]
+
+
+def training_batches(
+    prepared: Prepared, batch_tokens: int, context: int, seed: int, rank: int = 0, world: int = 1
+) -> Loader:
+    """Endless training batches of process `rank` of `world`; `batch_tokens` and `context` are per process."""
+    return Loader(prepared, batch_tokens, context, seed, rank, world)
+
+
+def evaluation_batches(
+    prepared: Prepared, split: str, batch_tokens: int, context: int, stride: int | None = None
+) -> Iterator[Batch]:
+    """Batches that cover every target of a split exactly once; `stride` matters to language models only."""
+    if prepared.kind == "translation":
+        return pairs.evaluation_batches(prepared, split, batch_tokens, context)
+    return lm.evaluation_batches(prepared, split, batch_tokens, context, stride)

@@ -1,0 +1,172 @@
+"""Prepared text: a folder of integer arrays, a tokenizer and a manifest with the checksum of every file."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data.config import TaskConfig
+from data.tokenizer import Tokenizer, load_tokenizer
+
+FORMAT = 1  # of the folder and of the steps that lead to it; another number is another folder
+MANIFEST = "manifest.json"
+
+
+class DamagedError(ValueError):
+    """A prepared folder whose files are not the ones that were written."""
+
+
+def sha256(path: Path) -> str:
+    """Digest of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@dataclass
+class Prepared:
+    """Tokenised text of one task. Arrays are memory-mapped: opening is cheap, processes share the pages.
+
+    language modelling: `stream(split)` is bos and the split's tokens, with eos between documents.
+    translation: `side(split, "source" | "target")` is (flat ids, offsets); sentence i is
+    flat[offsets[i]:offsets[i + 1]] and ends in eos.
+    """
+
+    folder: Path
+    task: TaskConfig
+    manifest: dict[str, Any]
+
+    @classmethod
+    def open(cls, folder: Path, task: TaskConfig) -> "Prepared":
+        """Check every file against the manifest. Raises: DamagedError, FileNotFoundError where there is no folder."""
+        if not folder.is_dir():
+            raise FileNotFoundError(folder)
+        try:
+            manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+            files = manifest["files"]
+        except (OSError, ValueError, KeyError) as error:
+            raise DamagedError(f"prepared text {folder} has no readable {MANIFEST} ({error})") from None
+        for name, expected in files.items():
+            path = folder / name
+            if not path.is_file():
+                raise DamagedError(f"prepared text {folder} lacks {name}")
+            if path.stat().st_size != expected["bytes"]:
+                raise DamagedError(
+                    f"prepared text {folder} is damaged: {name} has {path.stat().st_size} bytes, "
+                    f"not {expected['bytes']}"
+                )
+            if sha256(path) != expected["sha256"]:
+                raise DamagedError(f"prepared text {folder} is damaged: {name} is not the file that was written")
+        return cls(folder, task, manifest)
+
+    @property
+    def kind(self) -> str:
+        """Of the task: language_modeling or translation."""
+        return self.task.kind
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Names of the splits."""
+        return tuple(self.manifest["splits"])
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """The vocabulary learnt from the training split."""
+        kept = self.manifest["tokenizer"]
+        return load_tokenizer(kept["kind"], (self.folder / kept["file"]).read_bytes())
+
+    @cached_property
+    def digest(self) -> str:
+        """Of text, tokenizer and format: equal digests mean equal integers, wherever the text came from."""
+        parts = [str(self.manifest["format"]), self.manifest["content"], self.manifest["tokenizer"]["digest"]]
+        return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:16]
+
+    def array(self, split: str, part: str) -> np.ndarray:
+        """One memory-mapped array of a split."""
+        if split not in self.splits:
+            raise ValueError(f"task {self.task.name} has no split {split}: it has {', '.join(self.splits)}")
+        return np.load(self.folder / f"{split}.{part}.npy", mmap_mode="r")
+
+    def stream(self, split: str) -> np.ndarray:
+        """Token ids of a language-modelling split, bos first."""
+        return self.array(split, "text")
+
+    def side(self, split: str, side: str) -> tuple[np.ndarray, np.ndarray]:
+        """Flat ids and offsets (one more than sentences) of one side of a translation split."""
+        return self.array(split, side), self.array(split, f"{side}_offsets")
+
+    def lengths(self, split: str) -> np.ndarray:
+        """[pairs, 2]: tokens of source and target, each with its eos."""
+        offsets = [self.array(split, f"{side}_offsets") for side in ("source", "target")]
+        return np.stack([np.diff(side.astype(np.int64)) for side in offsets], axis=1)
+
+    def lines(self, split: str, side: str = "text") -> list[str]:
+        """Raw text of an evaluation split. Raises: ValueError for train, whose text is not kept."""
+        path = self.folder / f"{split}.{side}.txt"
+        if path.name not in self.manifest["files"]:
+            raise ValueError(f"the {side} text of split {split} of task {self.task.name} is not kept")
+        return path.read_bytes().decode().removesuffix("\n").split("\n")
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """What a record says about the data; token counts are of scored targets (translation: with eos)."""
+        splits = {}
+        for split, kept in self.manifest["splits"].items():
+            counts = dict(kept)
+            if self.task.newline_is_word:
+                counts["words"] += counts["lines"]
+            if self.kind == "translation":
+                long = int((self.lengths(split) > self.task.context).any(axis=1).sum())
+                # Longer than the context: left out of training, cut in evaluation.
+                counts["dropped" if split == "train" else "truncated"] = long
+            splits[split] = counts
+        return {
+            "digest": self.digest,
+            "content": self.manifest["content"],
+            "origin": self.manifest["origin"],
+            "tokenizer": self.tokenizer.digest,
+            "vocabulary": self.tokenizer.size,
+            "lossless": self.tokenizer.lossless,
+            "splits": splits,
+            "duplicates": self.manifest["duplicates"],
+        }
+
+
+class ArrayWriter:
+    """Numbers written as they come, then closed as one .npy file: memory stays flat however long the text."""
+
+    def __init__(self, path: Path, dtype: Any):
+        self._path = path
+        self._dtype = np.dtype(dtype)
+        self._raw = path.with_suffix(".raw")
+        self._file = self._raw.open("wb")
+        self.length = 0
+
+    def extend(self, numbers: list[int]) -> None:
+        """Append. Raises: ValueError for a number that the type cannot hold."""
+        block = np.asarray(numbers, dtype=np.int64)
+        if block.size and (block.min() < 0 or block.max() > np.iinfo(self._dtype).max):
+            raise ValueError(f"{self._path.name}: {block.max()} does not fit {self._dtype}")
+        block.astype(self._dtype).tofile(self._file)
+        self.length += block.size
+
+    def close(self) -> None:
+        """Write the .npy file."""
+        self._file.close()
+        array = np.lib.format.open_memmap(self._path, mode="w+", dtype=self._dtype, shape=(self.length,))
+        position = 0
+        for block in self._blocks():
+            array[position : position + block.size] = block
+            position += block.size
+        array.flush()
+        del array
+        self._raw.unlink()
+
+    def _blocks(self) -> Iterator[np.ndarray]:
+        with self._raw.open("rb") as file:
+            while (block := np.fromfile(file, dtype=self._dtype, count=1 << 22)).size:
+                yield block
