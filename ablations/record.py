@@ -77,7 +77,10 @@ def identity(config: dict[str, Any]) -> dict[str, Any]:
         del site["name"]
         site["kv_heads"] = site.get("kv_heads") or model["heads"]
     options = result["task"]["corpus"].pop("options", {})  # free-form: off may mean something there
-    return _without_off(result) | ({"options": options} if options else {})
+    result = _without_off(result)
+    if options:
+        result["task"].setdefault("corpus", {})["options"] = options
+    return result
 
 
 def _without_off(part: dict[str, Any]) -> dict[str, Any]:

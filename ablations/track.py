@@ -5,7 +5,7 @@ import json
 import math
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from ablations.record import write_text
 
@@ -51,7 +51,7 @@ class Tracker:
         def send(run: Any) -> None:
             import wandb
 
-            columns = list(rows[0])
+            columns: list[Any] = list(rows[0])
             run.log({"samples": wandb.Table(columns=columns, data=[[row[name] for name in columns] for row in rows])})
 
         self._to_mirror(send)
@@ -119,7 +119,7 @@ def _start_wandb(online: bool, **identity: Any) -> Any:
         _warn(f"wandb is not installed: numbers go to {FILE} only")
         return None
 
-    def start(mode: str) -> Any:
+    def start(mode: Literal["online", "offline"]) -> Any:
         # The transaction log is flushed each second: the default of 15 loses everything of a run killed early.
         # Console capture is off: it would fight with the progress bar.
         settings = wandb.Settings(

@@ -1,0 +1,52 @@
+"""Every table of a study, as Markdown, CSV and LaTeX, from its records alone.
+
+python scripts/tables.py                             all studies -> results/tables/<study>.md, .csv, .tex
+python scripts/tables.py --study demo --print        one study, its headline printed too
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from ablations import record, writers
+from ablations.errors import shell, tell
+
+
+@shell
+def main() -> None:
+    """Writes what can be written; a study whose runs cannot stand in one table does not keep others from theirs."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--results", type=Path, default=Path("results"), help="folder of results (results)")
+    parser.add_argument("--study", action="append", help="a study; may be given several times (all)")
+    parser.add_argument("--print", action="store_true", help="print the headline tables")
+    given = parser.parse_args()
+    known = record.studies(given.results)
+    if not known:
+        print(f"no records under {given.results / 'records'} yet: `python train.py` makes one")
+    for study in given.study or []:
+        if study not in known:
+            raise ValueError(
+                f"no records of study {study!r} under {given.results} (known: {', '.join(known) or 'none'})"
+            )
+    failed = False
+    for study in given.study or known:
+        try:
+            written = writers.write(given.results, study)
+        except ValueError as error:
+            tell(f"study {study}: {error}")
+            failed = True
+            continue
+        if not written:
+            print(f"{study}: no finished run yet, no table")
+            continue
+        if given.print:
+            print(f"\n{writers.headline(record.load_all(given.results, study))}")
+        print(f"{study}: {', '.join(map(str, written))}")
+    if failed:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
