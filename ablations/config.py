@@ -238,6 +238,11 @@ def to_plain(run: RunConfig) -> dict[str, Any]:
     return json.loads(json.dumps(asdict(run)))
 
 
+def from_plain(plain: dict[str, Any]) -> RunConfig:
+    """The inverse of `to_plain`: the run that a record tells of."""
+    return from_hydra(cast(DictConfig, OmegaConf.merge(OmegaConf.structured(RunConfig), plain)))
+
+
 def check(run: RunConfig) -> None:
     """Everything that can be refused before any work: a ValueError with one sentence that says what to do."""
     _number("seed", run.seed, at_least=0)
