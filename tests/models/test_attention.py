@@ -1,0 +1,87 @@
+"""Attention by the device's way, by the definition, and where its causal corner lies."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from models.attention import attend, causal_mask
+from tests.models.make import everywhere, strategy, tokens, translator, vectors
+
+DEVICES = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]  # each has its own way
+H, D = 4, 6
+
+
+def definition(q, k, v, allowed):
+    k, v = (t.repeat_interleave(H // t.shape[1], dim=1) for t in (k, v))
+    scores = q @ k.transpose(-1, -2) / D**0.5
+    weights = torch.where(allowed, scores, -torch.inf).softmax(-1)
+    return weights @ v
+
+
+def mask_of(kind, L, S):
+    """What a query may look at, spelt out entry by entry."""
+    if kind == "causal":
+        return torch.tensor([[s - (S - L) <= i for s in range(S)] for i in range(L)])
+    if kind == "padded":  # each of two sentences of its own length
+        return (torch.arange(S) < torch.tensor([S, 2])[:, None])[:, None, None, :]
+    return torch.tensor(True)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("groups", [4, 2, 1])
+@pytest.mark.parametrize("kind", ["everything", "causal", "padded"])
+@pytest.mark.parametrize("L, S", [(5, 5), (3, 5), (1, 5)])
+def test_attention_is_its_definition(L, S, kind, groups, device):
+    q, k, v = vectors(2, H, L, D), vectors(2, groups, S, D, seed=2), vectors(2, groups, S, D, seed=3)
+    allowed = mask_of(kind, L, S)
+    expected = definition(q, k, v, allowed)
+    q, k, v, allowed = (t.to(device) for t in (q, k, v, allowed))
+    ours = attend(q, k, v, allowed if kind == "padded" else None, causal=kind == "causal")
+    torch_mask = allowed.expand(2, 1, L, S)
+    torchs = F.scaled_dot_product_attention(q, k, v, torch_mask, enable_gqa=True)
+    torch.testing.assert_close(ours.cpu(), expected)
+    torch.testing.assert_close(torchs.cpu(), expected)
+
+
+def test_the_causal_mask_ends_with_both_sequences():
+    assert causal_mask(2, 4, torch.device("cpu")).tolist() == [[True, True, True, False], [True] * 4]
+
+
+def test_attention_weights_are_dropped_where_asked_only():
+    q, k, v = vectors(1, H, 5, D), vectors(1, H, 5, D, seed=2), torch.ones(1, H, 5, D)
+    assert torch.allclose(attend(q, k, v, None, False), v)  # weights sum to one
+    assert not torch.allclose(attend(q, k, v, None, False, dropout=0.5), v)
+
+
+def attends_to(model, source, target):
+    """[L, S], True where the logits at a target position depend on a source token."""
+    kept = []
+    hook = model.embedding.register_forward_hook(lambda m, i, o: kept.append(o.detach().requires_grad_()) or kept[-1])
+    logits = model(source, torch.ones_like(source, dtype=torch.bool), target)
+    hook.remove()
+    rows = [torch.autograd.grad((x * x).sum(), kept[0], retain_graph=True)[0] for x in logits[0]]
+    return torch.stack([row[0].abs().sum(-1) > 0 for row in rows])
+
+
+@pytest.mark.parametrize("name", ["separate", "shared", "identity"])
+@pytest.mark.parametrize("position", ["none", "rotary"])
+def test_cross_attention_is_cross_attention_when_both_sides_are_equally_long(name, position):
+    """Published code told the two apart by length: with as many source as target tokens it became causal."""
+    model = translator(strategy(name), position)
+    for S in (4, 5, 6):
+        assert attends_to(model, tokens(1, S), tokens(1, 5, seed=2)).all()
+
+
+@pytest.mark.parametrize("name", ["separate", "shared"])
+def test_source_states_equal_to_target_states_are_still_another_sequence(name):
+    # The same numbers on both sides: causal self-attention and attention to a source stay different things.
+    sites = everywhere(strategy(name))
+    block = translator(sites, "none").decoder[0]
+    x = vectors(1, 5, 16)
+    mask = torch.ones(1, 1, 1, 5, dtype=torch.bool)
+    across = block.cross(x, x.clone(), mask)
+    torch.testing.assert_close(block.cross(x, x, mask), across)
+    block.attention.load_state_dict(block.cross.state_dict())
+    within = block.attention(x, None, causal=True)
+    assert not torch.allclose(within[:, :-1], across[:, :-1], atol=1e-3)
+    torch.testing.assert_close(within[:, -1], across[:, -1])  # the last position sees everything either way
