@@ -51,7 +51,7 @@ def gather(flat: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> tuple[n
 def language_batch(
     stream: np.ndarray, starts: np.ndarray, lengths: np.ndarray, score: np.ndarray, rows: Sequence[int] = ()
 ) -> Batch:
-    """Windows of a token stream; row i reads `lengths[i]` tokens from `starts[i]`, its last `score[i]` targets count."""
+    """Windows of a token stream; row i reads `lengths[i]` tokens from `starts[i]` and scores its last `score[i]`."""
     window_BL, mask_BL = gather(stream, starts, lengths + 1)
     columns_L = np.arange(window_BL.shape[1] - 1)
     scored_BL = mask_BL[:, 1:] & (columns_L >= (lengths - score)[:, None])

@@ -93,6 +93,8 @@ def _check_splits(task: TaskConfig, splits: Iterable[str]) -> None:
     if missing := [split for split in task.test if split not in splits]:
         there = [split for split in splits if split not in ("train", "valid")]
         hint = f"type 'task.test=[{','.join(split for split in task.test if split in there) or ','.join(there)}]'"
+        if set(missing) <= set(task.corpus.files):
+            hint += ", or give paths.corpora=FOLDER, for files that have more"
         raise ValueError(f"task.test asks for {', '.join(missing)}, which this corpus does not have: {hint}")
 
 

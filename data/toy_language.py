@@ -1,9 +1,9 @@
 """A small translation language: English sentences and their one translation into an invented language.
 
-What a translator has to learn: a lexicon; agreement of determiners and adjectives with the noun's gender and number, and
-of the verb with its subject's number across whatever stands between; order (subject verb object becomes subject place
-object verb, adjectives follow their noun); and the negation, which wraps around the verb. Every English word has one
-translation given the sentence, so a perfect model reaches BLEU 100.
+What a translator has to learn: a lexicon; agreement of determiners and adjectives with the noun's gender and number,
+and of the verb with its subject's number across whatever stands between; order (subject verb object becomes subject
+place object verb, adjectives follow their noun); the definite article, which is an ending; the negation, which wraps
+around the verb. Every sentence has one translation, so a perfect model reaches BLEU 100.
 """
 
 from typing import Protocol
@@ -55,7 +55,7 @@ ADJECTIVE_STEMS = ["sh" + _stem(i, "bdgklmnrtv", "aou", "lnr") for i in range(le
 VERB_STEMS = ["y" + _stem(i, "aeiou", "bdgkmpt", "lnr") for i in range(len(VERBS))]
 PLACE_WORDS = ["ulm", "orn", "eft", "isk", "amp", "ont", "urd", "elk"]
 NOUN_ENDINGS = (("o", "oi"), ("a", "ai"), ("e", "ei"))  # gender -> singular, plural
-DETERMINER_STEMS = {"the": "l", "a": "un", "some": "un", "this": "kw", "these": "kw", "every": "tot", "many": "mult"}
+DETERMINER_STEMS = {"a": "un", "some": "un", "this": "kw", "these": "kw", "every": "tot", "many": "mult"}
 VERB_ENDINGS = {
     ("present", SINGULAR): "et",
     ("present", PLURAL): "ent",
@@ -87,7 +87,10 @@ def _noun_phrase(draw: Numbers) -> tuple[str, str, int]:
     adjectives = [draw.below(len(ADJECTIVES)) for _ in range((0, 1, 1, 2)[draw.below(4)])]
     english = [*(ADJECTIVES[i] for i in adjectives), NOUNS[noun] + ("s" if number == PLURAL else "")]
     article = "an" if determiner == "a" and english[0][0] in "aeiou" else determiner
-    words = [DETERMINER_STEMS[determiner] + ending, NOUN_STEMS[noun] + ending]
+    if determiner == "the":  # no word of its own
+        words = [NOUN_STEMS[noun] + ending + "k"]
+    else:
+        words = [DETERMINER_STEMS[determiner] + ending, NOUN_STEMS[noun] + ending]
     words += [ADJECTIVE_STEMS[i] + ending for i in adjectives]
     return " ".join([article, *english]), " ".join(words), number
 
