@@ -23,6 +23,14 @@ from ablations.config import CONF, RunConfig, cells, check, compose
 from models.projections.choice import did_you_mean
 
 ROOT = CONF.parent
+# Hydra's words, and ours.
+SAID = {
+    r"Ambiguous value for argument '(.+)'": "{} lists several values: add -m to run each of them",
+    r"Sweep parameters '(.+)' requires": "{} lists several values: add -m to run each of them",
+    r"Config group override must be": "a group takes the name of one of its files: `python train.py --help` lists them",
+    r"Multiple values for (\S+)\. To": "{} has a value already: write it without the +",
+    r"An item is already at '(.+)'": "{} has a value already: write it without the +",
+}
 # OmegaConf's words, and ours: what the value must be.
 WANTED = {
     "converted to Integer": "a whole number",
@@ -50,10 +58,9 @@ def shell(main: Callable[..., Any]) -> Callable[..., Any]:
     def told(*args: Any, **kwargs: Any) -> Any:
         if _tracebacks_wanted():
             return main(*args, **kwargs)
-        os.environ.update(HYDRA_FULL_ERROR="1", QKV_SENTENCES="1")  # Hydra shall hand exceptions on as they are
-        argparse.ArgumentParser.error = _refuse_arguments
         try:
-            return main(*args, **kwargs)
+            with _raw_exceptions():
+                return main(*args, **kwargs)
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
             sys.exit(130)
@@ -120,13 +127,12 @@ def sentence(error: BaseException) -> str | None:
             f"cannot read {error.override!r}: write key=value, and quote a value with special characters twice, "
             "as in 'key=\"a=b\"'"
         )
-    if isinstance(error, HydraException | OmegaConfBaseException):
+    by = _raised_by(error)
+    if isinstance(error, HydraException | OmegaConfBaseException) or (by == "hydra" and isinstance(error, ValueError)):
         return _composition(error)
     if isinstance(error, OSError):
         return f"{error.strerror}: {error.filename}" if error.strerror and error.filename else _first_line(error)
-    if isinstance(error, ValueError) and _raised_by_us(error):
-        return _first_line(error)
-    return None
+    return _first_line(error) if by == "us" and isinstance(error, ValueError) else None
 
 
 def _unknown_file(error: MissingConfigException) -> str:
@@ -137,27 +143,16 @@ def _unknown_file(error: MissingConfigException) -> str:
 
 def _composition(error: BaseException) -> str:
     message = str(error)
-    for pattern, words in (
-        (r"Ambiguous value for argument '(.+)'", "{} lists several values: add -m to run each of them"),
-        (r"Sweep parameters '(.+)' requires", "{} lists several values: add -m to run each of them"),
-        (
-            r"(Config group override) must be",
-            "a group takes the name of one of its files: `python train.py --help` lists them",
-        ),
-        (r"Multiple values for (\S+)\. To", "{} has a value already: write it without the +"),
-        (r"An item is already at '(.+)'", "{} has a value already: write it without the +"),
-    ):
-        if match := re.search(pattern, message):
-            return words.format(match[1])
+    for theirs, ours in SAID.items():
+        if match := re.search(theirs, message):
+            return ours.format(*match.groups())
     cause = next((e for e in _chain(error) if isinstance(e, OmegaConfBaseException)), None)
     source = re.match(r"In '(.+?)'", message)
     where = f"conf/{source[1]}.yaml: " if source else ""
     if match := re.search(r"Could not override '(.+)'", message):
         if cause is not None and cause.object_type_str == "dict":
             added = re.search(r"use (\+.+)", message)
-            return (
-                f"{match[1]} has no entry {cause.key!r} yet: to add one write {added[1] if added else '+' + match[1]}"
-            )
+            return f"{match[1]} has no entry {cause.key!r}: to add one write {added[1] if added else '+' + match[1]}"
         return _unknown_key(match[1])
     if isinstance(cause, ConfigKeyError | ConfigAttributeError):
         return where + _unknown_key(cause.full_key or str(cause.key))
@@ -166,8 +161,8 @@ def _composition(error: BaseException) -> str:
     if cause is not None:
         wanted = next((ours for theirs, ours in WANTED.items() if theirs in str(cause)), None)
         key = str(cause.full_key or cause.key)
-        if key.startswith("sites."):
-            return f"a site takes a strategy by its group: write projection@{key}=..., with the name of a strategy"
+        if re.fullmatch(r"sites\.\w+", key):
+            return f"a site takes a strategy by its group: write projection@{key}={cause.value}"
         return f"{where}{key}={cause.value} must be {wanted}" if wanted else f"{where}{key}: {_first_line(cause)}"
     return _first_line(error)
 
@@ -196,15 +191,30 @@ def _chain(error: BaseException | None) -> Iterable[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _raised_by_us(error: BaseException) -> bool:
+def _raised_by(error: BaseException) -> str:
+    """Who wrote the line that raised: us | hydra | others."""
     frames = [Path(frame.filename) for frame in traceback.extract_tb(error.__traceback__)]
     raised = frames[-1] if frames else ROOT
-    ours = raised.is_relative_to(ROOT) and "site-packages" not in raised.parts
-    return ours or not {"hydra", "omegaconf"}.isdisjoint(raised.parts)
+    if not {"hydra", "omegaconf"}.isdisjoint(raised.parts):
+        return "hydra"
+    return "us" if raised.is_relative_to(ROOT) and "site-packages" not in raised.parts else "others"
 
 
 def _first_line(error: BaseException) -> str:
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+@contextmanager
+def _raw_exceptions() -> Iterator[None]:
+    """Hydra hands exceptions on as they are, and argparse raises instead of printing its usage."""
+    usual = argparse.ArgumentParser.error
+    argparse.ArgumentParser.error = _refuse_arguments
+    os.environ.update(HYDRA_FULL_ERROR="1", QKV_SENTENCES="1")
+    try:
+        yield
+    finally:
+        argparse.ArgumentParser.error = usual
+        del os.environ["HYDRA_FULL_ERROR"], os.environ["QKV_SENTENCES"]
 
 
 def _refuse_arguments(self: argparse.ArgumentParser, message: str) -> NoReturn:

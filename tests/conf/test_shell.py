@@ -1,0 +1,168 @@
+"""The command line as a person meets it: a sentence and exit code 1 for a mistake, a traceback for a bug, no litter."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from ablations.config import CONF
+from ablations.errors import shell
+
+ROOT = CONF.parent
+# train.py with the work replaced: seed 1 is a mistake, seed 2 a bug, the others succeed.
+STAND_IN = """
+import sys, types
+def run(config, overrides):
+    print("done", config.seed, config.projection.name)
+    if config.seed == 1:
+        raise FileNotFoundError("corpus.txt is not there: type the right path")
+    if config.seed == 2:
+        return {}["bug"]
+    return 1.0
+sys.modules["ablations.run"] = types.SimpleNamespace(run=run)
+import train
+from ablations.errors import shell
+shell(train.train)()
+"""
+
+
+@pytest.fixture(autouse=True)
+def _no_tracebacks_asked(monkeypatch):
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+
+
+def command(folder, *arguments, stand_in=False, **environment):
+    program = ["-c", STAND_IN] if stand_in else [str(ROOT / "train.py")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", **environment}
+    return subprocess.run(
+        [sys.executable, *program, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=60
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["projection=shard"], "did you mean 'shared'"),
+        (["optim.lr=-1"], "optim: lr=-1.0 must be above 0"),
+        (["seed=0,1"], "add -m"),
+        (["--foo"], "unrecognized arguments: --foo"),
+        # In a multirun a mistake in any cell is found before the first cell runs.
+        (["-m", "projection=separate,shared", "projection.kv_heads=2"], "cannot share one map"),
+        (["-m", "projection=separate,shard"], "did you mean 'shared'"),
+        (["study=demo", "seed=0,x"], "seed=x must be a whole number"),
+        (["study=demo", "sites.cross.kv_heads=2"], "would change every site"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_mistake_is_one_line_on_stderr_and_nothing_else(tmp_path, arguments, words):
+    answer = command(tmp_path, *arguments)
+    assert answer.returncode == 1
+    assert answer.stderr.startswith("error: ") and answer.stderr.count("\n") == 1
+    assert words in answer.stderr
+    assert answer.stdout == ""
+    assert list(tmp_path.iterdir()) == [], "nothing is left behind"
+
+
+def test_a_run_leaves_nothing_of_hydra_behind(tmp_path):
+    answer = command(tmp_path, "projection=shared", stand_in=True)
+    assert (answer.returncode, answer.stdout, answer.stderr) == (0, "done 0 shared\n", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failing_run_is_one_line_too(tmp_path):
+    answer = command(tmp_path, "seed=1", stand_in=True)
+    assert (answer.returncode, answer.stderr) == (1, "error: corpus.txt is not there: type the right path\n")
+
+
+def test_a_failing_cell_is_told_at_once_and_the_others_go_on(tmp_path):
+    answer = command(tmp_path, "-m", "seed=0,1,3", stand_in=True)
+    assert answer.returncode == 1
+    assert [line for line in answer.stdout.splitlines() if line.startswith("done")] == [
+        *("done 0 separate", "done 1 separate", "done 3 separate")
+    ]
+    assert answer.stderr.startswith("error: corpus.txt is not there: type the right path (in seed=1)\n")
+    assert "Traceback" not in answer.stderr
+    assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == {"multirun.yaml"}
+
+
+def test_a_study_is_a_multirun_without_being_asked(tmp_path):
+    answer = command(tmp_path, "study=demo", stand_in=True)
+    done = [line for line in answer.stdout.splitlines() if line.startswith("done")]
+    assert done == ["done 0 separate", "done 1 separate", "done 0 shared", "done 1 shared"] * 2
+
+
+@pytest.mark.parametrize("arguments", [["seed=2"], ["-m", "seed=2,3"]], ids=" ".join)
+def test_a_bug_keeps_its_traceback(tmp_path, arguments):
+    answer = command(tmp_path, *arguments, stand_in=True)
+    assert answer.returncode == 1
+    assert "Traceback" in answer.stderr and "KeyError: 'bug'" in answer.stderr
+    assert "-m" not in arguments or "done 3 separate" in answer.stdout
+
+
+def test_who_asks_for_tracebacks_gets_them(tmp_path):
+    answer = command(tmp_path, "optim.lr=-1", HYDRA_FULL_ERROR="1")
+    assert answer.returncode == 1
+    assert "Traceback" in answer.stderr
+
+
+def test_help_names_the_groups_and_their_files(tmp_path):
+    answer = command(tmp_path, "--help")
+    assert answer.returncode == 0
+    assert "projection: block_diagonal, gqa" in answer.stdout and "study: demo" in answer.stdout
+
+
+def test_the_composed_configuration_can_be_shown(tmp_path):
+    answer = command(tmp_path, "--cfg", "job", "projection=shared")
+    assert answer.returncode == 0
+    assert "name: shared" in answer.stdout and "hydra:" not in answer.stdout
+
+
+def raising(error):
+    @shell
+    def main():
+        raise error
+
+    return main
+
+
+@pytest.mark.parametrize("error", [ValueError("do this"), FileNotFoundError("do this"), ValueError("do this\nmore")])
+def test_other_command_lines_answer_in_the_same_way(capsys, error):
+    with pytest.raises(SystemExit) as stopped:
+        raising(error)()
+    assert stopped.value.code == 1
+    assert capsys.readouterr().err == "error: do this\n"
+
+
+def test_an_error_of_the_system_says_which_file(capsys, tmp_path):
+    @shell
+    def main():
+        (tmp_path / "absent.json").read_text()
+
+    with pytest.raises(SystemExit):
+        main()
+    assert capsys.readouterr().err == f"error: No such file or directory: {tmp_path / 'absent.json'}\n"
+
+
+def test_a_value_error_from_a_library_is_a_bug():
+    """Somebody passed it what it does not take: the sentence would blame the user for it."""
+
+    @shell
+    def main():
+        subprocess.run("true", stdout=subprocess.PIPE, capture_output=True)  # both together are a ValueError
+
+    with pytest.raises(ValueError, match="capture_output"):
+        main()
+
+
+def test_ctrl_c_is_no_traceback(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        raising(KeyboardInterrupt())()
+    assert stopped.value.code == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_a_result_is_handed_on_and_the_environment_left_as_it_was():
+    before = dict(os.environ)
+    assert shell(lambda: 3)() == 3
+    assert dict(os.environ) == before
