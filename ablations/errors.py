@@ -88,7 +88,7 @@ def cell(overrides: list[str]) -> Iterator[None]:
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             if words is None:
                 traceback.print_exception(error)
-            tell(f"{words or 'this is a bug'} (in {' '.join(overrides)})")
+            tell(_in_cell(words, overrides))
             raise CellError("some runs failed, as told above; the others are done") from None
         if words is None:
             raise
@@ -109,7 +109,7 @@ class CheckCells(Callback):
             words = sentence(error)
             if words is None or _tracebacks_wanted():
                 traceback.print_exception(error)
-            tell(f"{words or 'this is a bug'} (in {' '.join(overrides)})")
+            tell(_in_cell(words, overrides))
             sys.exit(1)
 
 
@@ -133,6 +133,10 @@ def sentence(error: BaseException) -> str | None:
     if isinstance(error, OSError):
         return f"{error.strerror}: {error.filename}" if error.strerror and error.filename else _first_line(error)
     return _first_line(error) if by == "us" and isinstance(error, ValueError) else None
+
+
+def _in_cell(words: str | None, overrides: list[str]) -> str:
+    return (words or "this is a bug") + (f" (in {' '.join(overrides)})" if overrides else "")
 
 
 def _unknown_file(error: MissingConfigException) -> str:

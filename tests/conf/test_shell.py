@@ -87,9 +87,10 @@ def test_a_failing_cell_is_told_at_once_and_the_others_go_on(tmp_path):
 
 
 def test_a_study_is_a_multirun_without_being_asked(tmp_path):
-    answer = command(tmp_path, "study=demo", stand_in=True)
+    answer = command(tmp_path, "study=demo", "seed=3", stand_in=True)
     done = [line for line in answer.stdout.splitlines() if line.startswith("done")]
-    assert done == ["done 0 separate", "done 1 separate", "done 0 shared", "done 1 shared"] * 2
+    assert answer.returncode == 0
+    assert done == ["done 3 separate", "done 3 shared"] * 2, "two tasks, two strategies"
 
 
 @pytest.mark.parametrize("arguments", [["seed=2"], ["-m", "seed=2,3"]], ids=" ".join)
