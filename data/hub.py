@@ -68,9 +68,9 @@ def _load(config: CorpusConfig, split: str) -> Any:
             name, config.hub_config, split=split, revision=config.hub_revision, streaming=config.streaming
         )
     except (ConnectionError, FileNotFoundError) as error:  # the library's own errors inherit from these
-        where = "paths.corpora=FOLDER for local files, or " if config.files else ""
+        where = "give paths.corpora=FOLDER for local files, or " if config.files else ""
         raise MissingCorpusError(
-            f"data set {config.hub} could not be reached ({_first_line(error)}): give {where}prepare it on a machine "
+            f"data set {config.hub} could not be reached ({_first_line(error)}): {where}prepare it on a machine "
             "with network (scripts/prepare.py) and copy the folder into paths.cache"
         ) from None
     except (ValueError, RuntimeError) as error:

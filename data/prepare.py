@@ -61,6 +61,8 @@ def config_digest(task: TaskConfig) -> str:
     corpus = {key: value for key, value in dataclasses.asdict(task.corpus).items() if value != defaults[key]}
     if "files" in corpus:
         corpus["files"] = {split: _without_folder(path) for split, path in corpus["files"].items()}
+    if "hub" in corpus:
+        corpus["hub"] = _without_folder(corpus["hub"])
     if "hub_splits" in corpus:
         corpus["hub_splits"] = list(corpus["hub_splits"].items())  # their order decides who takes which rows
     tokenizer = {"kind": task.tokenizer.kind}

@@ -72,9 +72,9 @@ def translation_pair(draw: Numbers) -> tuple[str, str]:
     verb = draw.below(len(VERBS))
     tense = ("present", "past")[draw.below(2)]
     negated = draw.below(4) == 0
-    english = [subject, place, _english_verb(VERBS[verb], tense, number, negated), other, "."]
+    english = [subject, place, _english_verb(VERBS[verb], tense, number, negated), other]
     invented = VERB_STEMS[verb] + VERB_ENDINGS[tense, number]
-    words = [subject_words, place_words, other_words, f"ne {invented} pat" if negated else invented, "."]
+    words = [subject_words, place_words, other_words, f"ne {invented} pat" if negated else invented]
     return " ".join(filter(None, english)), " ".join(filter(None, words))
 
 
