@@ -63,6 +63,11 @@ def test_sites_and_settings_that_the_kind_does_not_have_do_not_count():
         assert sign(task="flickr", **change) != sign(task="flickr")
 
 
+def test_an_option_of_a_generator_counts_even_when_off():
+    signatures = {sign(task__corpus__options=options) for options in ({}, {"agreement": False}, {"agreement": True})}
+    assert len(signatures) == 3
+
+
 def test_validation_counts_where_it_chooses_the_weights():
     assert sign(trainer__select="best", trainer__eval_every=10) != sign(trainer__select="best", trainer__eval_every=20)
 
@@ -145,6 +150,15 @@ def test_a_write_that_fails_leaves_the_old_record_and_nothing_else(tmp_path, mon
     with pytest.raises(OSError, match="No space left"):
         records.write(make_record(score=31.0), tmp_path)
     assert file.read_bytes() == before and list(file.parent.iterdir()) == [file]
+
+
+def test_a_record_is_replaced_and_never_written_over(tmp_path):
+    file = records.write(make_record(score=30.0), tmp_path)
+    reader = tmp_path / "reader"  # whoever reads the old file while a new one is written
+    os.link(file, reader)
+    before = reader.read_bytes()
+    records.write(make_record(score=31.0), tmp_path)
+    assert reader.read_bytes() == before != file.read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,7 @@ def test_diverged_and_failed_runs_are_counted_and_not_averaged():
         make_record("shared", "docs", 4, status="failed"),
         make_record("q_is_k", "docs", 0, status="diverged"),
     ]
+    runs[-3]["scores"] = make_record("shared", "docs", 3, score=1e6)["scores"]  # of the last weights before it diverged
     table = by_name(runs)
     assert table["shared"].cells[PERPLEXITY].missing == {"diverged": 1, "failed": 1}
     assert table["shared"].cells[PERPLEXITY].summary.n == 3
