@@ -1,5 +1,6 @@
 """Where a run computes: device, precision, and its place among several processes (torchrun)."""
 
+import contextlib
 import os
 import platform
 import time
@@ -45,6 +46,12 @@ class Place:
         if self.world == 1:
             return model
         return nn.parallel.DistributedDataParallel(model, [self.device] if self.device.type == "cuda" else None)
+
+    def exchange(self, spread: nn.Module, now: bool) -> AbstractContextManager:
+        """Gradients are exchanged between processes in the backward pass inside, or not yet."""
+        if now or not isinstance(spread, nn.parallel.DistributedDataParallel):
+            return contextlib.nullcontext()
+        return spread.no_sync()
 
     def facts(self) -> dict[str, str | int]:
         """For the record: all that changes the last bits of a result. No host name."""

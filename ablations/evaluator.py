@@ -14,6 +14,7 @@ from data.config import TaskConfig
 from data.loader import evaluation_batches
 from data.prepared import Prepared
 from models.decode import translate
+from models.transformer import LanguageModel, Translator
 
 # sacreBLEU's tokenisation by target language; 13a for languages that put spaces between words.
 BLEU_TOKENIZERS = {"zh": "zh", "ja": "char", "ko": "char", "th": "char"}
@@ -48,7 +49,7 @@ def perplexities(nll: float, tokens: int, facts: dict[str, int]) -> dict[str, fl
 
 @torch.inference_mode()
 def hypotheses(
-    model: nn.Module, prepared: Prepared, split: str, task: TaskConfig, evaluation: EvaluationConfig, tokens: int
+    model: Translator, prepared: Prepared, split: str, task: TaskConfig, evaluation: EvaluationConfig, tokens: int
 ) -> list[str]:
     """The model's translation of every source line, detokenised, in the order of the corpus."""
     model.eval()
@@ -74,7 +75,8 @@ def hypotheses(
 
 def translation_scores(found: list[str], references: list[str], target_lang: str) -> dict[str, Any]:
     """SacreBLEU's BLEU and chrF with their signatures, and the share of lines equal to the reference, in percent."""
-    from sacrebleu.metrics import BLEU, CHRF
+    from sacrebleu.metrics.bleu import BLEU
+    from sacrebleu.metrics.chrf import CHRF
 
     assert len(found) == len(references), "sacreBLEU would cut the longer list without a word"
     bleu, chrf = BLEU(tokenize=BLEU_TOKENIZERS.get(target_lang, "13a")), CHRF()
@@ -88,12 +90,17 @@ def translation_scores(found: list[str], references: list[str], target_lang: str
 
 
 def score(
-    model: nn.Module, prepared: Prepared, split: str, task: TaskConfig, evaluation: EvaluationConfig, tokens: int
+    model: LanguageModel | Translator,
+    prepared: Prepared,
+    split: str,
+    task: TaskConfig,
+    evaluation: EvaluationConfig,
+    tokens: int,
 ) -> tuple[dict[str, Any], list[str]]:
     """All numbers of a split for the record, in float32 whatever the training precision, and the hypotheses."""
     nll, count = nats_per_token(model, prepared, split, task, evaluation, tokens)
     numbers: dict[str, Any] = perplexities(nll, count, prepared.facts["splits"][split])
-    if task.kind == "language_modeling":
+    if isinstance(model, LanguageModel):
         return {**numbers, "window": {"context": task.context, "stride": evaluation.stride or task.context}}, []
     found = hypotheses(model, prepared, split, task, evaluation, tokens)
     scores = translation_scores(found, prepared.lines(split, "target"), task.target_lang)

@@ -121,7 +121,7 @@ def costs(config: RunConfig, prepared: Prepared) -> Budget:
 
 
 def score_splits(
-    model: nn.Module, prepared: Prepared, splits: list[str], config: RunConfig, folder: Path
+    model: LanguageModel | Translator, prepared: Prepared, splits: list[str], config: RunConfig, folder: Path
 ) -> tuple[dict[str, Any], list[dict[str, str]]]:
     """Scores of each split, and translations of the last one; hypotheses go to `folder` for paired tests."""
     scores, samples = {}, []
@@ -138,7 +138,7 @@ def score_splits(
     return scores, samples
 
 
-def flat(scores: dict[str, dict[str, Any]]) -> dict[str, float]:
+def flat(scores: dict[str, dict[str, Any]]) -> dict[str, float | None]:
     """Scores as "split/metric" to number."""
     return {
         f"{split}/{name}": value

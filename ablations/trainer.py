@@ -1,6 +1,5 @@
 """Training one model: steps, validations, checkpoints, exact resume. It knows neither tasks nor strategies."""
 
-import contextlib
 import itertools
 import math
 import time
@@ -57,8 +56,8 @@ class Trainer:
         self.optim_config, self.config, self.place = optim, config, place
         self.folder, self.signature = folder, signature
         self.optimizer = optimizer(model, optim)
-        spread = place.spread(model)
-        self.forward = torch.compile(spread) if config.compile else spread
+        self.spread = place.spread(model)
+        self.forward = torch.compile(self.spread) if config.compile else self.spread
         self.so_far = Progressed()
         # Dropout has a stream of its own, one per process; data order and initial weights do not draw from it.
         torch.manual_seed(stream(seed, f"dropout/{place.rank}"))
@@ -106,8 +105,7 @@ class Trainer:
         losses = torch.zeros((), device=place.device)
         for i, batch in enumerate(batches):
             batch = batch.to(place.device)
-            wait = i + 1 < len(batches) and place.world > 1
-            with self.forward.no_sync() if wait else contextlib.nullcontext():
+            with place.exchange(self.spread, now=i + 1 == len(batches)):
                 with place.autocast():
                     logits = self.forward(**batch.inputs)
                 loss, smoothed = summed_losses(logits, batch.targets, self.optim_config.label_smoothing)

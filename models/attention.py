@@ -87,7 +87,7 @@ def attend_reference(
     """softmax(q k^T / sqrt(D)) v, written out."""
     k_BHSD, v_BHSD = (t.repeat_interleave(q_BHLD.shape[1] // t.shape[1], dim=1) for t in (k_BGSD, v_BGSD))
     scores_BHLS = q_BHLD @ k_BHSD.mT * q_BHLD.shape[-1] ** -0.5
-    allowed = causal_mask(*scores_BHLS.shape[-2:], scores_BHLS.device) if causal else mask
+    allowed = causal_mask(q_BHLD.shape[2], k_BHSD.shape[2], q_BHLD.device) if causal else mask
     if allowed is not None:
         scores_BHLS = scores_BHLS.masked_fill(~allowed, -torch.inf)
     return F.dropout(scores_BHLS.softmax(-1), dropout) @ v_BHSD

@@ -27,13 +27,12 @@ class Block(nn.Module):
     ):
         super().__init__()
         self.pre = model.norm == "pre"
-        sizes = dict(d_model=model.d_model, heads=model.heads, head_dim=model.width_of_head, bias=model.bias)
-        rotate = rotation(position, model.width_of_head)
+        sizes = (model.d_model, model.heads, model.width_of_head, model.bias, model.attention_dropout)
         self.attention_norm = norm(model)
-        self.attention = Attention(self_site, **sizes, dropout=model.attention_dropout, rotate=rotate)
+        self.attention = Attention(self_site, *sizes, rotate=rotation(position, model.width_of_head))
         if cross_site is not None:
             self.cross_norm = norm(model)
-            self.cross = CrossAttention(cross_site, **sizes, dropout=model.attention_dropout)
+            self.cross = CrossAttention(cross_site, *sizes)
         self.feed_forward_norm = norm(model)
         self.feed_forward = FeedForward(model)
         self.dropout = nn.Dropout(model.dropout)

@@ -33,7 +33,9 @@ class Projection(nn.Module):
         self.untouched = {self.map_of[role] for role in config.identity}
         self.one_memory = self.map_of["k"] == self.map_of["v"] and config.role_rank is None
         learned = [group[0] for group in config.groups() if group[0] not in self.untouched]
-        self.maps = _maps(config, d_model, head_dim, {name: self._heads(name) for name in learned}, bias)
+        self.maps: PerRole | Fused | PerHead = _maps(
+            config, d_model, head_dim, {name: self._heads(name) for name in learned}, bias
+        )
         self.scale = nn.ParameterDict()  # a diagonal per role
         if config.role_scale:
             self.scale = nn.ParameterDict({r: nn.Parameter(torch.empty(self._heads(r) * head_dim)) for r in ROLES})

@@ -186,7 +186,7 @@ def test_best_weights_are_those_with_the_lowest_validation_loss(cache: Path, tmp
         cache, tmp_path, "trainer.select=best", "trainer.steps=40", "trainer.eval_every=10", "trainer.log_every=10",
         "optim.schedule=constant", "optim.warmup=40", "optim.lr=1", "optim.clip=null",
     )  # fmt: skip
-    seen = {line["step"]: line["valid_nll"] for line in best["curve"]}
+    seen = {line["step"]: line["valid_nll"] for line in best["curve"] if "valid_nll" in line}
     lowest = min(seen, key=seen.get)
     assert lowest < 40
     assert best["training"]["selected_step"] == lowest
