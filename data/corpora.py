@@ -117,17 +117,13 @@ def _from_files(task: TaskConfig, paths: dict[str, Any], corpora: str | None) ->
         raise ValueError(f"no file is given: type 'task.corpus.files.{key}={example}'")
     found: dict[str, tuple[Path, ...]] = {}
     for split, path in paths.items():
-        wanted = (
-            [path]
-            if task.kind != "translation"
-            else [path.get(side) for side in sides(task)]
-            if isinstance(path, dict)
-            else []
-        )
-        if not wanted or not all(isinstance(name, str) for name in wanted):
+        pair = path if isinstance(path, dict) else {}
+        names = [pair.get(side) for side in sides(task)] if task.kind == "translation" else [path]
+        known = [name for name in names if isinstance(name, str)]
+        if len(known) < len(names):
             form = "{source: FILE, target: FILE}" if task.kind == "translation" else "one path"
             raise ValueError(f"task.corpus.files.{split} must be {form}, not {path}")
-        found[split] = tuple(files.find(name, corpora) for name in wanted)
+        found[split] = tuple(files.find(name, corpora) for name in known)
     if "all" not in found:
         return Corpus("files", tuple(found), lambda split: _file_items(found[split]))
     if len(found) > 1:

@@ -56,24 +56,25 @@ def _share(config: CorpusConfig, split: str) -> tuple[int, int | None]:
 def _load(config: CorpusConfig, split: str) -> Any:
     try:
         import datasets
+        from datasets.exceptions import DatasetsError
     except ImportError:
         raise MissingCorpusError(
             f"reading {config.hub} needs the package datasets: pip install datasets, or copy a folder prepared "
             "elsewhere with scripts/prepare.py into paths.cache"
         ) from None
     datasets.disable_progress_bars()
-    name = str(Path(config.hub or "").expanduser()) if is_local(config) else config.hub
+    assert config.hub is not None
+    name = str(Path(config.hub).expanduser()) if is_local(config) else config.hub
+    how: dict[str, Any] = {"split": split, "revision": config.hub_revision, "streaming": config.streaming}
     try:
-        return datasets.load_dataset(
-            name, config.hub_config, split=split, revision=config.hub_revision, streaming=config.streaming
-        )
+        return datasets.load_dataset(name, config.hub_config, **how)
     except (ConnectionError, FileNotFoundError) as error:  # the library's own errors inherit from these
         where = "give paths.corpora=FOLDER for local files, or " if config.files else ""
         raise MissingCorpusError(
             f"data set {config.hub} could not be reached ({_first_line(error)}): {where}prepare it on a machine "
             "with network (scripts/prepare.py) and copy the folder into paths.cache"
         ) from None
-    except (ValueError, RuntimeError) as error:
+    except (ValueError, RuntimeError, DatasetsError) as error:
         raise ValueError(f"data set {config.hub} could not be loaded: {_first_line(error)}") from None
 
 

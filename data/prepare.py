@@ -23,7 +23,7 @@ import numpy as np
 from data.batch import BOS, EOS, UNK
 from data.config import KINDS, CorpusConfig, TaskConfig
 from data.corpora import ContentDigest, Corpus, Item, MissingCorpusError, open_corpus
-from data.prepared import FORMAT, MANIFEST, ArrayWriter, DamagedError, Prepared, sha256
+from data.prepared import FORMAT, MANIFEST, ArrayWriter, DamagedError, Prepared, checksum, sha256
 from data.tokenizer import Tokenizer, train_tokenizer
 
 TOKENIZER_CHARACTERS = 100_000_000  # at most so many characters teach the tokenizer
@@ -43,16 +43,16 @@ def prepare(task: TaskConfig, corpora: str | None, cache: str) -> Prepared:
     home = Path(cache).expanduser() / task.name / config_digest(task)
     try:
         corpus = open_corpus(task, corpora)
-    except MissingCorpusError as missing:
-        return _without_source(home, task, missing)
-    _check_splits(task, corpus.splits)
-    if corpus.local:
-        folder = home / corpus.content()
-        if (prepared := _intact(folder, task)) is not None:
+        if not corpus.local and (prepared := _found(home, task)) is not None:
             return prepared
-    elif found := _candidates(home, task, "hub"):
-        return found[0]
-    return _build(task, corpus, home)
+        _check_splits(task, corpus.splits)
+        if corpus.local and (prepared := _intact(home / corpus.content(), task)) is not None:
+            return prepared
+        return _build(task, corpus, home)
+    except MissingCorpusError as missing:
+        if (prepared := _found(home, task)) is None:
+            raise _damaged(home, missing) from None
+        return prepared
 
 
 def config_digest(task: TaskConfig) -> str:
@@ -65,7 +65,7 @@ def config_digest(task: TaskConfig) -> str:
         corpus["hub"] = _without_folder(corpus["hub"])
     if "hub_splits" in corpus:
         corpus["hub_splits"] = list(corpus["hub_splits"].items())  # their order decides who takes which rows
-    tokenizer = {"kind": task.tokenizer.kind}
+    tokenizer: dict[str, Any] = {"kind": task.tokenizer.kind}
     if task.tokenizer.kind in ("sentencepiece", "words"):
         tokenizer["vocab_size"] = task.tokenizer.vocab_size
     if task.tokenizer.kind == "sentencepiece":
@@ -107,30 +107,33 @@ def _intact(folder: Path, task: TaskConfig) -> Prepared | None:
         return None
 
 
-def _candidates(home: Path, task: TaskConfig, origin: str | None = None) -> list[Prepared]:
-    """Whole prepared folders of these settings."""
-    folders = sorted(home.glob("[0-9a-f]*")) if home.is_dir() else []
-    whole = [prepared for folder in folders if (prepared := _intact(folder, task)) is not None]
-    return [prepared for prepared in whole if origin is None or prepared.manifest["origin"] == origin]
-
-
-def _without_source(home: Path, task: TaskConfig, missing: MissingCorpusError) -> Prepared:
-    found = _candidates(home, task)
-    if len({prepared.digest for prepared in found}) > 1:
+def _found(home: Path, task: TaskConfig) -> Prepared | None:
+    """The one whole prepared folder of these settings. Raises: ValueError where there are several."""
+    opened = [_intact(folder, task) for folder in _folders(home)]
+    whole = [prepared for prepared in opened if prepared is not None]
+    if len({prepared.digest for prepared in whole}) > 1:
         raise ValueError(
-            f"{home} holds {len(found)} prepared texts and their source is not here to choose between them: "
+            f"{home} holds {len(whole)} prepared texts and their source is not here to choose between them: "
             f"remove all but one, or give paths.corpora"
         )
-    if found:
-        _check_splits(task, found[0].splits)
-        return found[0]
-    damaged = [folder.name for folder in sorted(home.glob("[0-9a-f]*"))] if home.is_dir() else []
-    if damaged:
-        raise ValueError(
-            f"the prepared text {home / damaged[0]} is damaged and its source is not here to build it again: "
-            f"copy the folder again ({missing})"
-        )
-    raise missing
+    if not whole:
+        return None
+    _check_splits(task, whole[0].splits)
+    return whole[0]
+
+
+def _folders(home: Path) -> list[Path]:
+    return sorted(home.glob("[0-9a-f]*")) if home.is_dir() else []
+
+
+def _damaged(home: Path, missing: MissingCorpusError) -> Exception:
+    """What to say without text and without a whole folder."""
+    if not (folders := _folders(home)):
+        return missing
+    return ValueError(
+        f"the prepared text {folders[0]} is damaged and its source is not here to build it again: "
+        f"copy the folder again ({missing})"
+    )
 
 
 def _build(task: TaskConfig, corpus: Corpus, home: Path) -> Prepared:
@@ -189,6 +192,7 @@ def _write(task: TaskConfig, corpus: Corpus, folder: Path) -> str:
         "duplicates": repeats.found(),
         "files": files,
     }
+    manifest["checksum"] = checksum(manifest)
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     for path in folder.iterdir():
         with path.open("rb") as file:
@@ -246,9 +250,9 @@ class Repeats:
 
     def add(self, split: str, item: Item) -> None:
         """One more document or pair; evaluation splits must come before train."""
-        units = (
-            [item] if len(item) > 1 else [line for line in item[0].split("\n") if len(line.split()) >= REPEATED_LINE]
-        )
+        units: list[Any] = [item]
+        if len(item) == 1:
+            units = [line for line in item[0].split("\n") if len(line.split()) >= REPEATED_LINE]
         for unit in units:
             if split != "train":
                 self._wanted.setdefault(unit, []).append(split)
@@ -266,7 +270,7 @@ class Repeats:
 
 def _write_stream(folder: Path, split: str, items: Iterator[Item], tokenizer: Tokenizer) -> dict[str, int]:
     """`<split>.text.npy`: bos, the documents, eos between them. And `<split>.text.txt`, except for train."""
-    counts = dict.fromkeys(("tokens", "words", "bytes", "lines", "documents", "unknown"), 0)
+    counts: dict[str, int] = dict.fromkeys(("tokens", "words", "bytes", "lines", "documents", "unknown"), 0)
     stream = ArrayWriter(folder / f"{split}.text.npy", _dtype(tokenizer))
     stream.extend([BOS])
     with _text_file(folder, split, "text") as raw:
@@ -289,7 +293,9 @@ def _write_stream(folder: Path, split: str, items: Iterator[Item], tokenizer: To
 
 def _write_pairs(folder: Path, split: str, items: Iterator[Item], tokenizer: Tokenizer) -> dict[str, int]:
     """Per side `<split>.<side>.npy`, `<split>.<side>_offsets.npy` and, except for train, `<split>.<side>.txt`."""
-    counts = dict.fromkeys(("pairs", "tokens", "source_tokens", "words", "bytes", "lines", "blank", "unknown"), 0)
+    counts: dict[str, int] = dict.fromkeys(
+        ("pairs", "tokens", "source_tokens", "words", "bytes", "lines", "blank", "unknown"), 0
+    )
     flat = {side: ArrayWriter(folder / f"{split}.{side}.npy", _dtype(tokenizer)) for side in ("source", "target")}
     offsets = {side: ArrayWriter(folder / f"{split}.{side}_offsets.npy", np.uint64) for side in flat}
     for writer in offsets.values():

@@ -27,6 +27,11 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def checksum(manifest: dict[str, Any]) -> str:
+    """Digest of a manifest's content."""
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+
+
 @dataclass
 class Prepared:
     """Tokenised text of one task. Arrays are memory-mapped: opening is cheap, processes share the pages.
@@ -48,8 +53,10 @@ class Prepared:
         try:
             manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
             files = manifest["files"]
-        except (OSError, ValueError, KeyError) as error:
-            raise DamagedError(f"prepared text {folder} has no readable {MANIFEST} ({error})") from None
+            if manifest.pop("checksum") != checksum(manifest):
+                raise ValueError("its checksum does not fit")
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DamagedError(f"prepared text {folder} has no sound {MANIFEST} ({error})") from None
         for name, expected in files.items():
             path = folder / name
             if not path.is_file():

@@ -10,7 +10,6 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from functools import cached_property
 from typing import Protocol
 
 from data.batch import BOS, EOS, PAD, UNK
@@ -62,6 +61,7 @@ class SentencePiece:
         import sentencepiece
 
         self._model = model
+        self.digest = hashlib.sha256(model).hexdigest()
         self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
         self._newline = self._processor.piece_to_id("<0x0A>")
         self._space_mark = [self._processor.piece_to_id(f"<0x{byte:02X}>") for byte in "\u2581".encode()]
@@ -70,11 +70,6 @@ class SentencePiece:
     def size(self) -> int:
         """Number of ids, specials included."""
         return self._processor.get_piece_size()
-
-    @cached_property
-    def digest(self) -> str:
-        """Sha256 of the saved form."""
-        return hashlib.sha256(self._model).hexdigest()
 
     def encode(self, text: str) -> list[int]:
         """Ids of a text, without bos and eos."""
@@ -125,16 +120,12 @@ class _Listed:
     def __init__(self, symbols: list[str]):
         self._symbols = symbols
         self._ids = {symbol: len(SPECIALS) + place for place, symbol in enumerate(symbols)} | {self.unknown: UNK}
+        self.digest = hashlib.sha256(self.save()).hexdigest()
 
     @property
     def size(self) -> int:
         """Number of ids, specials included."""
         return len(SPECIALS) + len(self._symbols)
-
-    @cached_property
-    def digest(self) -> str:
-        """Sha256 of the saved form."""
-        return hashlib.sha256(self.save()).hexdigest()
 
     def save(self) -> bytes:
         """The saved form."""
@@ -191,10 +182,8 @@ class Bytes:
     lossless = True
     size = len(SPECIALS) + 256
 
-    @cached_property
-    def digest(self) -> str:
-        """Sha256 of the saved form."""
-        return hashlib.sha256(self.save()).hexdigest()
+    def __init__(self) -> None:
+        self.digest = hashlib.sha256(self.save()).hexdigest()
 
     def encode(self, text: str) -> list[int]:
         """Ids of a text, without bos and eos."""
