@@ -54,12 +54,11 @@ def test_attention_weights_are_dropped_where_asked_only():
 
 
 def attends_to(model, source, target):
-    """[L, S], True where the logits at a target position depend on a source token."""
-    kept = []
-    hook = model.embedding.register_forward_hook(lambda m, i, o: kept.append(o.detach().requires_grad_()) or kept[-1])
-    logits = model(source, torch.ones_like(source, dtype=torch.bool), target)
-    hook.remove()
-    rows = [torch.autograd.grad((x * x).sum(), kept[0], retain_graph=True)[0] for x in logits[0]]
+    """[L, S], True where the logits at a target position depend on an encoded source token."""
+    mask = torch.ones_like(source, dtype=torch.bool)
+    states = model.encode(source, mask).detach().requires_grad_()
+    logits = model.decode(target, states, mask)
+    rows = [torch.autograd.grad(x.square().sum(), states, retain_graph=True)[0] for x in logits[0]]
     return torch.stack([row[0].abs().sum(-1) > 0 for row in rows])
 
 

@@ -126,6 +126,13 @@ def test_the_cache_holds_as_many_numbers_as_stated(name):
     assert sum(past.numbers for past in cache.source) == 3 * 6 * ours.cache_numbers_per_source_token
 
 
+def test_a_translator_remembers_target_and_source_by_the_sites_that_read_them():
+    sites = SitesConfig(encoder=strategy("separate"), decoder=strategy("gqa"), cross=strategy("k_is_v_mqa"))
+    ours = stated(sites, "translation", decoder_layers=3)
+    assert ours.cache_numbers_per_token == 3 * 2 * 2 * TINY.width_of_head
+    assert ours.cache_numbers_per_source_token == 3 * TINY.width_of_head
+
+
 def test_sharing_keys_and_values_halves_the_cache():
     separate, shared, both = (stated(strategy(name)) for name in ("separate", "k_is_v", "k_is_v_mqa"))
     assert separate.cache_numbers_per_token == 2 * shared.cache_numbers_per_token
