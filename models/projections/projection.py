@@ -3,6 +3,8 @@
 Axes: B batch, L length, C model width, H query heads, G key/value heads, D head width.
 """
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -80,7 +82,7 @@ class Projection(nn.Module):
         eye = torch.eye(self.d_model, device=anchor.device, dtype=anchor.dtype)
         matrix = eye if name in self.untouched else self.maps.matrix(name)
         if role in self.addition:
-            matrix = matrix + self.addition[role].matrix()
+            matrix = matrix + cast(LowRank, self.addition[role]).matrix()
         return self._scaled(matrix, role)
 
     def _heads(self, role: str) -> int:

@@ -6,11 +6,13 @@ dictionary of `PerRole`, hence the same initial weights for a seed and interchan
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from models.projections.maps import BlockDiagonal, Dense, LowRank
 
 
 class PerRole(nn.ModuleDict):
@@ -22,7 +24,7 @@ class PerRole(nn.ModuleDict):
 
     def matrix(self, name: str) -> Tensor:
         """[C, N * D] of one map."""
-        return self[name].matrix()
+        return cast(Dense | LowRank | BlockDiagonal, self[name]).matrix()
 
 
 class _Repacked(nn.Module):
