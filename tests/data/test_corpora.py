@@ -7,7 +7,7 @@ import pytest
 
 from data.builtin import python_docs
 from data.config import CorpusConfig, TaskConfig
-from data.corpora import open_corpus
+from data.corpora import ContentDigest, open_corpus
 from data.files import MissingCorpusError, find, read_lines, read_pairs, read_text
 from data.synthetic import GENERATORS, generate
 from tests.data.helpers import parallel_task, text_task, write
@@ -78,6 +78,14 @@ def test_files_come_before_the_hub_where_they_are_pointed_to(tmp_path: Path) -> 
         for split, paths in task.corpus.files.items()
     }
     assert open_corpus(dataclasses.replace(task, corpus=CorpusConfig(files=absolute, hub="x")), None).origin == "files"
+
+
+def test_where_one_text_ends_counts() -> None:
+    digests = []
+    for pair in (("ab", "c"), ("a", "bc"), ("abc", "")):
+        digests.append(ContentDigest())
+        digests[-1].add("train", pair)
+    assert len({digest.hexdigest() for digest in digests}) == 3
 
 
 def test_content_decides_not_its_packing(tmp_path: Path) -> None:

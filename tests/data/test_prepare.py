@@ -14,9 +14,10 @@ import pytest
 
 import data.prepare
 from data.config import CorpusConfig, TaskConfig, TokenizerConfig
+from data.corpora import open_corpus
 from data.files import MissingCorpusError
 from data.prepare import config_digest, prepare
-from data.prepared import ArrayWriter
+from data.prepared import ArrayWriter, DamagedError, Prepared
 from tests.data.helpers import parallel_task, text_task, write
 
 PROSE = "The first line has more than ten words in it, as this shows.\n  Zwei Wörter\n\n" * 60
@@ -150,6 +151,28 @@ def test_damage_is_repaired_with_the_source_and_refused_without(
         prepare(task, str(tmp_path / "nowhere"), str(cache))
     assert prepare(task, str(tmp_path), str(cache)).folder == prepared.folder
     assert fingerprints(prepared.folder) == whole
+
+
+def test_a_changed_count_is_damage(tmp_path: Path) -> None:
+    """Word counts in the manifest turn losses into perplexities."""
+    task = parallel_task(tmp_path)
+    prepared = prepare(task, str(tmp_path), str(tmp_path / "cache"))
+    manifest = prepared.folder / "manifest.json"
+    words = f'"words": {prepared.manifest["splits"]["test"]["words"]}'
+    assert words in manifest.read_text()
+    manifest.write_text(manifest.read_text().replace(words, words + "0"))
+    with pytest.raises(DamagedError, match=r"no sound manifest.json"):
+        Prepared.open(prepared.folder, task)
+
+
+def test_the_slower_process_takes_the_folder_that_is_there(tmp_path: Path) -> None:
+    """Others may have its arrays mapped, so a whole folder is never replaced."""
+    task = parallel_task(tmp_path)
+    prepared = prepare(task, str(tmp_path), str(tmp_path / "cache"))
+    before = prepared.folder.stat().st_ino
+    again = data.prepare._build(task, open_corpus(task, str(tmp_path)), prepared.folder.parent)
+    assert again.folder == prepared.folder and again.folder.stat().st_ino == before
+    assert [path.name for path in prepared.folder.parent.iterdir()] == [prepared.folder.name]
 
 
 def test_nothing_is_left_of_a_preparation_that_failed(tmp_path: Path) -> None:

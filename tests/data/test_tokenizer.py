@@ -89,6 +89,7 @@ def test_a_vocabulary_too_small_is_refused() -> None:
 
 def test_long_lines_teach_too() -> None:
     """SentencePiece's trainer skips lines beyond its limit without a word."""
-    line = "antidisestablishmentarianism " * 2000
-    tokenizer = train_tokenizer(TokenizerConfig("sentencepiece", vocab_size=290), [line])
+    line = "antidisestablishmentarianism " * 2000 + "xylophone " * 2000
+    tokenizer = train_tokenizer(TokenizerConfig("sentencepiece", vocab_size=310), [line])
     assert len(tokenizer.encode("antidisestablishmentarianism")) < 10
+    assert len(tokenizer.encode("xylophone")) < 5
