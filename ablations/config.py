@@ -81,8 +81,8 @@ class TrainerConfig:
     """How long, how much at once, on what."""
 
     steps: int = 1000  # optimizer steps; every variant trains equally long
-    batch_tokens: int = 4096  # padded tokens per micro-batch and process (translation: rows x longest side)
-    accumulate: int = 1  # micro-batches per step
+    batch_tokens: int = 4096  # padded tokens of one batch: rows x longest side (translation), rows x context
+    accumulate: int = 1  # batches per step, shared among the processes: N processes need a multiple of N
     precision: str = "auto"  # fp32 | bf16 | auto: bf16 where the device has fast bf16 products
     select: str = "last"  # whose weights are scored: last | best (lowest validation loss)
     eval_every: int = 250  # steps between validations

@@ -7,7 +7,6 @@ import torch
 from torch import nn
 
 from ablations.config import EvaluationConfig
-from ablations.device import Place
 from ablations.trainer import summed_losses
 from data.batch import BOS, EOS
 from data.config import TaskConfig

@@ -21,7 +21,7 @@ def optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.AdamW:
 def learning_rate(config: OptimConfig, step: int, steps: int) -> float:
     """The rate of step 1, 2, ... `steps`: linear warm-up to the peak, then the schedule.
 
-    cosine falls to `final_lr` x peak at the last step; inverse_sqrt is peak x sqrt(warmup / step) (Vaswani et al. 2017).
+    cosine falls to `final_lr` x peak at the last step; inverse_sqrt is peak x sqrt(warmup / step) (Vaswani 2017).
     """
     if step < config.warmup:
         return config.lr * step / config.warmup

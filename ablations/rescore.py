@@ -15,7 +15,7 @@ from data.prepare import prepare
 def rescore(
     file: Path, splits: list[str] | None, changes: dict[str, Any], corpora: str | None, device: str
 ) -> list[tuple[Path, dict[str, Any]]]:
-    """Scores of each split, by default the run's own, under `changes` to its evaluation config; where they were written.
+    """Scores of each split, by default the run's own, under `changes` to its evaluation config, and where they went.
 
     Raises ValueError where the run is not finished, its weights are gone, or the text is not the one it learnt from.
     """

@@ -28,8 +28,8 @@ from models.transformer import LanguageModel, Translator
 def run(config: RunConfig, overrides: list[str]) -> float:
     """Trains, scores and records one run; returns nats per token on the validation split, the sweeper's objective.
 
-    The record lies in `<results>/records/<study>/`, everything else in `<results>/work/<signature>/`. A run that stopped
-    half-way continues from its checkpoint; one whose record says finished or diverged is not trained again.
+    The record lies in `<results>/records/<study>/`, everything else in `<results>/work/<signature>/`. A run that
+    stopped half-way continues from its checkpoint; one whose record says finished or diverged is not trained again.
     """
     check(config)
     plain = to_plain(config)
@@ -203,11 +203,10 @@ def _new_record(
 
 def _training(so_far: Progressed, trainer: Trainer, place: Place) -> dict[str, Any]:
     config = trainer.config
-    per_epoch = trainer.loader.batches_per_epoch
     return {
         "steps": so_far.step,
         "tokens": so_far.tokens,
-        "epochs": round(so_far.step * config.accumulate / per_epoch, 3),
+        "epochs": round(trainer.loader.epochs, 3),
         "seconds": round(so_far.seconds, 1),
         "tokens_per_second": round(so_far.tokens / so_far.seconds, 1),
         "selected_step": so_far.best_step if config.select == "best" else so_far.step,

@@ -1,6 +1,5 @@
 """Training one model: steps, validations, checkpoints, exact resume. It knows neither tasks nor strategies."""
 
-import itertools
 import math
 import time
 from collections.abc import Callable
@@ -52,6 +51,11 @@ class Trainer:
         signature: str,
         seed: int,
     ):
+        if config.accumulate % place.world:
+            raise ValueError(
+                f"trainer.accumulate={config.accumulate} batches a step cannot be shared among {place.world} "
+                f"processes: set trainer.accumulate={place.world}"
+            )
         self.model, self.loader, self.validate = model, loader, validate
         self.optim_config, self.config, self.place = optim, config, place
         self.folder, self.signature = folder, signature
@@ -66,12 +70,11 @@ class Trainer:
     def fit(self, report: Callable[[dict[str, float]], None]) -> Progressed:
         """Trains to the last step and leaves the selected weights in the model; `report` is given every log line."""
         config, so_far = self.config, self.so_far
-        batches = iter(self.loader)
         logged, since = Logged(self.place), time.perf_counter()
         while so_far.step < config.steps and so_far.diverged is None:
             step = so_far.step + 1
             lr = learning_rate(self.optim_config, step, config.steps)
-            logged.add(*self._step(list(itertools.islice(batches, config.accumulate)), lr))
+            logged.add(*self._step(self.loader.take(config.accumulate), lr))
             so_far.step = step
             validate = step % config.eval_every == 0 or step == config.steps
             save = validate or step % config.checkpoint_every == 0

@@ -8,7 +8,7 @@ from data.batch import Batch, language_batch
 from data.prepared import Prepared
 
 
-def plan(prepared: Prepared, batch_tokens: int, context: int, world: int, rng: np.random.Generator) -> list[np.ndarray]:
+def plan(prepared: Prepared, batch_tokens: int, context: int, rng: np.random.Generator) -> list[np.ndarray]:
     """One epoch of training batches, each the start positions of its windows.
 
     Windows do not overlap; the whole grid shifts by a random phase, so the borders differ between epochs.
@@ -20,11 +20,7 @@ def plan(prepared: Prepared, batch_tokens: int, context: int, world: int, rng: n
         )
     windows = max(1, (targets - context + 1) // context)
     phase = rng.integers(min(context, targets - windows * context + 1))
-    rows = min(rows_per_batch(batch_tokens, context), windows // world)
-    if rows == 0:
-        raise ValueError(
-            f"the training text has {windows} windows of {context} tokens, fewer than the {world} processes"
-        )
+    rows = min(rows_per_batch(batch_tokens, context), windows)
     starts = phase + context * rng.permutation(windows)
     return [starts[first : first + rows] for first in range(0, windows - rows + 1, rows)]
 

@@ -10,10 +10,10 @@ from data.prepared import Prepared
 
 
 class Loader:
-    """Endless training batches of one process.
+    """Endless training batches of a run; where several processes train, each collates those whose turn is its own.
 
-    The batches of an epoch are a pure function of (seed, epoch); ranks take them by turns, so they get different
-    batches and the same number of them. Draws from no global random generator.
+    The batches of an epoch are a pure function of (seed, epoch), whatever the number of processes: N processes that
+    share N batches a step learn from what one process accumulates. Draws from no global random generator.
     """
 
     def __init__(self, prepared: Prepared, batch_tokens: int, context: int, seed: int, rank: int = 0, world: int = 1):
@@ -31,49 +31,57 @@ class Loader:
     def _plan_epoch(self, epoch: int) -> list[np.ndarray]:
         rng = np.random.default_rng((self._seed, epoch))
         make = pairs.plan if self._prepared.kind == "translation" else lm.plan
-        plan = make(self._prepared, self._batch_tokens, self._context, self._world, rng)
-        each = len(plan) // self._world
-        return plan[self._rank : each * self._world : self._world]
+        return make(self._prepared, self._batch_tokens, self._context, rng)
 
     @property
     def batches_per_epoch(self) -> int:
-        """Of this process, in the current epoch; for translation the number changes a little from epoch to epoch."""
+        """In the current epoch; for translation the number changes a little from epoch to epoch."""
         return len(self._plan)
 
     @property
-    def epoch(self) -> int:
-        """Number of complete passes so far."""
-        return self._epoch
+    def epochs(self) -> float:
+        """Passes over the training text so far."""
+        return self._epoch + self._index / self.batches_per_epoch
+
+    def take(self, count: int) -> list[Batch]:
+        """This process's share of the run's next `count` batches; `count` is a multiple of the number of processes."""
+        assert count % self._world == 0
+        mine = []
+        for turn in range(count):
+            if self._index == len(self._plan):
+                self._epoch += 1
+                self._index = 0
+                self._plan = self._plan_epoch(self._epoch)
+            if turn % self._world == self._rank:
+                mine.append(self._collate(self._plan[self._index]))
+            self._index += 1
+        return mine
 
     def __iter__(self) -> Iterator[Batch]:
         return self
 
     def __next__(self) -> Batch:
-        if self._index == len(self._plan):
-            self._epoch += 1
-            self._index = 0
-            self._plan = self._plan_epoch(self._epoch)
-        chosen = self._plan[self._index]
-        self._index += 1
+        return self.take(self._world)[0]
+
+    def _collate(self, chosen: np.ndarray) -> Batch:
         if self._prepared.kind == "translation":
             return pairs.collate(self._prepared, chosen)
         return lm.collate(self._prepared, chosen, self._context)
 
     def state_dict(self) -> dict[str, int]:
-        """Where the loader stands, and what its order depends on."""
+        """Where the run stands, the same for every process, and what the order depends on."""
         return {
             "epoch": self._epoch,
             "index": self._index,
             "seed": self._seed,
             "batch_tokens": self._batch_tokens,
             "context": self._context,
-            "world": self._world,
         }
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Continue behind the batch at which `state` was taken. Raises: ValueError where the order would be another."""
         mine = self.state_dict()
-        for name in ("seed", "batch_tokens", "context", "world"):
+        for name in ("seed", "batch_tokens", "context"):
             if state[name] != mine[name]:
                 raise ValueError(
                     f"this run stopped with {name}={state[name]} and cannot continue with {name}={mine[name]}: "
@@ -87,7 +95,7 @@ class Loader:
 def training_batches(
     prepared: Prepared, batch_tokens: int, context: int, seed: int, rank: int = 0, world: int = 1
 ) -> Loader:
-    """Endless training batches of process `rank` of `world`; `batch_tokens` and `context` are per process."""
+    """Endless training batches, those of process `rank` of `world`; a batch holds `batch_tokens` padded tokens."""
     return Loader(prepared, batch_tokens, context, seed, rank, world)
 
 

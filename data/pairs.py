@@ -10,7 +10,7 @@ from data.prepared import Prepared
 POOL = 100_000  # pairs sorted by length together
 
 
-def plan(prepared: Prepared, batch_tokens: int, context: int, world: int, rng: np.random.Generator) -> list[np.ndarray]:
+def plan(prepared: Prepared, batch_tokens: int, context: int, rng: np.random.Generator) -> list[np.ndarray]:
     """One epoch of training batches, each the numbers of its pairs, without pairs that have a side beyond `context`."""
     if batch_tokens < context:
         raise ValueError(
@@ -26,10 +26,6 @@ def plan(prepared: Prepared, batch_tokens: int, context: int, world: int, rng: n
         pool = shuffled[first : first + POOL]
         pool = pool[_by_length(lengths[pool])]
         batches += [pool[start:end] for start, end in _cuts(lengths[pool].max(axis=1), batch_tokens)]
-    if len(batches) < world:
-        raise ValueError(
-            f"the training pairs fill {len(batches)} batches, fewer than the {world} processes: lower batch_tokens"
-        )
     return [batches[place] for place in rng.permutation(len(batches))]
 
 

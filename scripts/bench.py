@@ -71,9 +71,8 @@ def compare(names: tuple[str, str], timed: Callable[[str], float], rounds: int) 
     ratios = [b / a for a, b in pairs]
     for name, times in zip(names, zip(*pairs, strict=True), strict=True):
         print(f"{name:12} {1000 * statistics.median(times):8.1f} ms")
-    print(
-        f"{names[1]} / {names[0]}: {statistics.median(ratios):.2f} (from {min(ratios):.2f} to {max(ratios):.2f}, n={rounds})"
-    )
+    spread = f"from {min(ratios):.2f} to {max(ratios):.2f}, n={rounds}"
+    print(f"{names[1]} / {names[0]}: {statistics.median(ratios):.2f} ({spread})")
 
 
 def main() -> None:
