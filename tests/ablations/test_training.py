@@ -7,72 +7,50 @@ from pathlib import Path
 
 import pytest
 import torch
-from data.loader import training_batches
-from data.prepare import prepare
 
-from ablations import record, run, trainer
-from ablations.config import OptimConfig, RunConfig, TrainerConfig, compose
+from ablations import run, trainer
+from ablations.config import OptimConfig, TrainerConfig
 from ablations.device import Place
 from ablations.optim import learning_rate
 from ablations.trainer import Trainer, summed_losses
 from data.batch import IGNORE
+from data.loader import training_batches
+from data.prepare import prepare
+from tests.ablations.cells import config, do, timeless, weights
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    torch.set_num_threads(1)
+@pytest.mark.parametrize("position", ["sinusoidal", "none"])
+def test_reverse_is_learnt_in_seconds(cache: Path, tmp_path: Path, position: str):
+    """Position and content must meet in cross-attention to reverse a string: a broken attention cannot.
 
-
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
-def config(cache: Path, results: Path, *overrides: str) -> RunConfig:
-    return compose(
-        [
-            "task=reverse",
-            "model=tiny",
-            "model.d_model=32",
-            "model.d_ff=64",
-            "trainer=smoke",
-            "trainer.precision=fp32",
-            f"paths.cache={cache}",
-            f"paths.results={results}",
-            *overrides,
-        ]
-    )
-
-
-def do(cache: Path, results: Path, *overrides: str) -> dict:
-    """Runs one cell and gives its record."""
-    asked = config(cache, results, *overrides)
-    run.run(asked, list(overrides))
-    [found] = record.load_all(results)
-    return found
-
-
-def weights(results: Path) -> dict[str, torch.Tensor]:
-    [file] = results.glob("work/*/model.pt")
-    return torch.load(file, weights_only=True)["model"]
-
-
-def test_reverse_is_learnt_in_seconds(cache: Path, tmp_path: Path):
-    """Position and content must meet in cross-attention to reverse a string: a broken attention cannot."""
+    Nor can a sound one that is told no positions, to which the source is a bag: so the task does need attention, and
+    the search does not copy from the reference.
+    """
     learnt = do(
         cache,
         tmp_path,
+        f"position={position}",
+        "task.corpus.options.train=4000",
+        "task.corpus.options.test=100",
         "model.d_model=64",
         "model.d_ff=128",
+        "model.encoder_layers=2",
+        "model.decoder_layers=2",
         "model.dropout=0",
-        "trainer.steps=400",
-        "trainer.batch_tokens=1024",
-        "trainer.eval_every=400",
+        "trainer.steps=250",
+        "trainer.batch_tokens=512",
+        "trainer.log_every=50",
+        "trainer.eval_every=250",
+        "trainer.checkpoint_every=250",
         "optim.lr=3e-3",
-        "evaluation.beam=1",
-    )
-    assert learnt["scores"]["test"]["exact_match"] > 90
-    assert learnt["scores"]["test"]["token_perplexity"] < 1.1
+        "optim.warmup=30",
+    )["scores"]["test"]
+    if position == "none":
+        assert learnt["exact_match"] < 20 and learnt["token_perplexity"] > 1.5
+    else:
+        assert learnt["exact_match"] > 90 and learnt["token_perplexity"] < 1.1
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -108,13 +86,30 @@ def test_resume_continues_bit_for_bit(cache: Path, tmp_path: Path, monkeypatch, 
     a, b = weights(tmp_path / "straight"), weights(tmp_path / "broken")
     assert a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
     assert resumed["scores"] == straight["scores"]
-    timeless = [
-        [{k: v for k, v in line.items() if k != "tokens_per_second"} for line in r["curve"]]
-        for r in (straight, resumed)
-    ]
-    assert timeless[0] == timeless[1]
+    assert straight["training"]["epochs"] > 1, "the order of the next epoch is found again too"
+    assert timeless(resumed["curve"]) == timeless(straight["curve"])
     [log] = (tmp_path / "broken").glob("work/*/metrics.jsonl")
     assert [json.loads(line)["step"] for line in log.read_text().splitlines()] == list(range(1, 13))
+
+
+@pytest.mark.parametrize("select", ["last", "best"])
+def test_a_run_killed_while_scoring_is_scored_not_trained_again(cache: Path, tmp_path: Path, monkeypatch, select: str):
+    options = ("trainer.steps=6", "trainer.eval_every=2", f"trainer.select={select}")
+    straight = do(cache, tmp_path / "straight", *options)
+
+    score_splits = run.score_splits
+    monkeypatch.setattr(run, "score_splits", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        run.run(config(cache, tmp_path / "broken", *options), [])
+    assert not list(tmp_path.glob("broken/records/*/*")), "no record of a run that is not at its end"
+
+    monkeypatch.setattr(run, "score_splits", score_splits)
+    monkeypatch.setattr(trainer.Trainer, "_step", lambda *_: pytest.fail("trained again"))
+    resumed = do(cache, tmp_path / "broken", *options)
+    assert resumed["scores"] == straight["scores"]
+    assert timeless(resumed["curve"]) == timeless(straight["curve"])
+    [folder] = tmp_path.glob("broken/work/*")
+    assert not {"checkpoint.pt", "best.pt"} & {file.name for file in folder.iterdir()}, "what is over is cleared away"
 
 
 def test_validation_does_not_touch_training(cache: Path, tmp_path: Path):
@@ -138,7 +133,7 @@ def test_accumulation_equals_one_big_batch(cache: Path, tmp_path: Path):
     """Every target weighs the same, though micro-batches hold different numbers of them."""
     asked = config(cache, tmp_path, "model.dropout=0")
     prepared = prepare(asked.task, None, str(cache))
-    batches = training_batches(prepared, 256, asked.task.context, seed=0)
+    batches = training_batches(prepared, 64, asked.task.context, seed=0)
     micro = [next(it) for it in [iter(batches)] for _ in range(3)]
     assert len({batch.tokens for batch in micro}) > 1, "otherwise the test could not tell"
 
