@@ -1,6 +1,7 @@
 """Scoring a model on a split: perplexities over real targets only, BLEU and chrF on detokenised text."""
 
 import math
+import re
 from typing import Any
 
 import torch
@@ -50,11 +51,11 @@ def perplexities(nll: float, tokens: int, facts: dict[str, int]) -> dict[str, fl
 def hypotheses(
     model: Translator, prepared: Prepared, split: str, task: TaskConfig, evaluation: EvaluationConfig, tokens: int
 ) -> list[str]:
-    """The model's translation of every source line, detokenised, in the order of the corpus."""
+    """The model's translation of every source line, detokenised, in the order of the corpus, each one line."""
     model.eval()
     device = next(model.parameters()).device
     lines = [""] * len(prepared.lines(split, "source"))
-    for batch in evaluation_batches(prepared, split, tokens // evaluation.beam, task.context):
+    for batch in evaluation_batches(prepared, split, max(1, tokens // evaluation.beam), task.context):
         source, mask = batch.inputs["source"].to(device), batch.inputs["source_mask"].to(device)
         limit = (1.5 * mask.sum(1) + 10).long().clamp(max=task.context)
         found = translate(
@@ -68,7 +69,7 @@ def hypotheses(
             length_penalty=evaluation.length_penalty,
         )
         for row, ids in zip(batch.rows, found, strict=True):
-            lines[row] = prepared.tokenizer.decode(ids)
+            lines[row] = re.sub("[\r\n]+", " ", prepared.tokenizer.decode(ids))
     return lines
 
 

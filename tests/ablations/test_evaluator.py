@@ -1,0 +1,258 @@
+"""Scores against their definitions: slow, obvious twins, arithmetic done by hand, and sacreBLEU asked directly."""
+
+import math
+from pathlib import Path
+
+import pytest
+import sacrebleu
+import torch
+from torch import nn
+
+from ablations import evaluator, run
+from ablations.config import EvaluationConfig
+from ablations.evaluator import hypotheses, nats_per_token, perplexities, score, translation_scores
+from data.batch import BOS, EOS
+from data.config import CorpusConfig, TaskConfig, TokenizerConfig
+from data.prepare import prepare
+from data.prepared import Prepared
+from models.transformer import LanguageModel, Translator
+from tests.ablations.cells import config
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+GREEDY = EvaluationConfig(beam=1)
+VALID = "ab c\nd é\n"  # 4 words, 2 lines, 10 bytes, 9 characters
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    """A language modelling task in bytes, whose counts can be checked by eye."""
+    folder = tmp_path_factory.mktemp("text")
+    splits = {"train": "some text to learn from\n" * 20, "valid": VALID, "test": "".join(map(chr, range(40, 120))) * 3}
+    for split, words in splits.items():
+        (folder / f"{split}.txt").write_text(words, encoding="utf-8")
+    corpus = CorpusConfig(files={split: f"{split}.txt" for split in splits})
+    task = TaskConfig("bytes", "language_modeling", corpus, TokenizerConfig("bytes"), context=16)
+    return prepare(task, str(folder), str(folder / "cache"))
+
+
+@pytest.fixture(scope="module")
+def pairs(cache: Path) -> Prepared:
+    """Strings of 3 to 6 symbols and their reversals."""
+    return prepare(config(cache, cache).task, None, str(cache))
+
+
+def language_model(prepared: Prepared, cache: Path, *overrides: str) -> LanguageModel:
+    asked = config(cache, cache, *overrides)
+    asked.task = prepared.task
+    model = run.build(asked, prepared)
+    assert isinstance(model, LanguageModel)
+    return model
+
+
+def translator(prepared: Prepared, cache: Path, *overrides: str) -> Translator:
+    model = run.build(config(cache, cache, *overrides), prepared)
+    assert isinstance(model, Translator)
+    return model
+
+
+class Bigrams(nn.Module):
+    """Logits that depend on the last token alone: what a token costs is then the same wherever a window begins."""
+
+    def __init__(self, vocabulary: int, spread: float = 1.0):
+        super().__init__()
+        draw = torch.Generator().manual_seed(0)
+        self.logits = nn.Parameter(spread * torch.randn(vocabulary, vocabulary, generator=draw))
+
+    def forward(self, tokens=None, source=None, source_mask=None, target=None):
+        return self.logits[tokens if tokens is not None else target]
+
+
+def nats(prepared: Prepared, model: nn.Module, split: str = "test", batch: int = 64, stride: int | None = None):
+    return nats_per_token(model, prepared, split, prepared.task, EvaluationConfig(stride=stride), batch)
+
+
+# ---- negative log-likelihood
+
+
+def test_knowing_nothing_costs_the_logarithm_of_the_vocabulary(text: Prepared, pairs: Prepared):
+    for prepared in (text, pairs):
+        vocabulary = prepared.tokenizer.size
+        nll, count = nats(prepared, Bigrams(vocabulary, spread=0.0))
+        assert nll == pytest.approx(math.log(vocabulary), rel=1e-6)
+        assert count == prepared.facts["splits"]["test"]["tokens"]
+
+
+def test_every_target_counts_once_and_padding_never(text: Prepared, pairs: Prepared):
+    """The mean over all batches is the mean over the sequences, each read alone, straight from the arrays."""
+    for prepared in (text, pairs):
+        model = Bigrams(prepared.tokenizer.size)
+        log_p = model.logits.detach().double().log_softmax(-1)
+        if prepared is text:
+            stream = prepared.stream("test").astype(int).tolist()
+            sequences = [(stream[:-1], stream[1:])]
+        else:
+            flat, offsets = prepared.side("test", "target")
+            sentences = [flat[a:b].astype(int).tolist() for a, b in zip(offsets, offsets[1:], strict=False)]
+            sequences = [([BOS, *ids[:-1]], ids) for ids in sentences]
+        costs = [-log_p[a, b].item() for before, after in sequences for a, b in zip(before, after, strict=True)]
+        for stride in (None, 1, 5) if prepared is text else (None,):
+            assert nats(prepared, model, stride=stride) == (pytest.approx(sum(costs) / len(costs)), len(costs))
+
+
+@pytest.mark.parametrize("stride", [1, 5, 16])
+def test_a_window_scores_what_lies_behind_the_one_before(text: Prepared, cache: Path, stride: int):
+    """The twin feeds every target's own history alone: all its window holds before it and no more."""
+    model = language_model(text, cache).eval()
+    stream = torch.from_numpy(text.stream("test").astype("int64"))
+    context, total = text.task.context, 0.0
+    with torch.no_grad():
+        for target in range(1, len(stream)):
+            windows_before = max(0, -(-(target - context) // stride))
+            history = stream[windows_before * stride : target]
+            total -= model(history[None])[0, -1].log_softmax(-1)[stream[target]].item()
+    assert nats(text, model, stride=stride)[0] == pytest.approx(total / (len(stream) - 1), rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["language_modeling", "translation"])
+def test_scores_depend_on_the_model_alone(text: Prepared, pairs: Prepared, cache: Path, kind: str):
+    """Not on how much is scored at once, on dropout, or on chance; and nobody else's random numbers are used up."""
+    prepared = text if kind == "language_modeling" else pairs
+    build = language_model if kind == "language_modeling" else translator
+    model = build(prepared, cache, "model.dropout=0.5", "model.attention_dropout=0.5")
+    evaluation = EvaluationConfig(beam=3)
+    answers = []
+    for batch in (16, 50, 4000):
+        model.train()
+        before = torch.get_rng_state()
+        answers.append(score(model, prepared, "test", prepared.task, evaluation, batch))
+        assert torch.equal(before, torch.get_rng_state())
+    for numbers, found in answers[1:]:
+        assert found == answers[0][1]
+        assert run.flat({"": numbers}) == pytest.approx(run.flat({"": answers[0][0]}), rel=1e-6)
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+# ---- perplexities
+
+
+def test_perplexities_by_hand():
+    """6 tokens of ln 4 nats are 12 bits, over 3 words and 12 bytes."""
+    found = perplexities(math.log(4), 6, {"words": 3, "bytes": 12})
+    assert found == pytest.approx(
+        {
+            "nll": math.log(4),
+            "tokens": 6,
+            "token_perplexity": 4,
+            "word_perplexity": 16,
+            "byte_perplexity": 2,
+            "bits_per_byte": 1,
+        }
+    )
+
+
+def test_a_perplexity_beyond_floats_is_infinite_not_an_error():
+    found = perplexities(1.0, 10_000, {"words": 1, "bytes": 50_000})
+    assert found["word_perplexity"] == math.inf and found["byte_perplexity"] == pytest.approx(math.exp(0.2))
+
+
+@pytest.mark.parametrize(("newline_is_word", "words"), [(False, 4), (True, 6)])
+def test_word_perplexity_counts_newlines_where_the_task_says_so(text: Prepared, newline_is_word: bool, words: int):
+    """WikiText counts the end of a line as a word: the same nats over more words."""
+    task = TaskConfig(**{**vars(text.task), "newline_is_word": newline_is_word})
+    prepared = Prepared(text.folder, task, text.manifest)
+    model, vocabulary = Bigrams(text.tokenizer.size, spread=0.0), text.tokenizer.size
+    nll, count = nats(prepared, model, "valid")
+    found = perplexities(nll, count, prepared.facts["splits"]["valid"])
+    assert count == len(VALID.encode()) == 10
+    assert found["word_perplexity"] == pytest.approx(vocabulary ** (10 / words), rel=1e-5)
+    assert found["byte_perplexity"] == pytest.approx(vocabulary, rel=1e-5)
+
+
+def test_a_language_model_has_no_bleu_and_says_its_window(text: Prepared, cache: Path):
+    model = language_model(text, cache)
+    numbers, found = score(model, text, "valid", text.task, EvaluationConfig(stride=4), 64)
+    assert found == [] and not {"bleu", "chrf", "exact_match", "beam"} & numbers.keys()
+    assert numbers["window"] == {"context": 16, "stride": 4}
+    assert score(model, text, "valid", text.task, EvaluationConfig(), 64)[0]["window"]["stride"] == 16
+
+
+# ---- translations
+
+
+@pytest.mark.parametrize(("target", "tokenizer"), [("de", "13a"), ("en", "13a"), ("toy", "13a"), ("zh", "zh")])
+def test_translation_scores_are_sacrebleu_s_own(target: str, tokenizer: str):
+    if tokenizer == "zh":
+        found = ["猫坐在垫子上。", "我喜欢喝绿茶。", "今天天气好。"]
+        references = ["猫坐在垫子上。", "我很喜欢喝绿茶。", "今天的天气很好。"]
+    else:
+        found = ["The cat sat on the mat.", "I like to drink tea", "It is a nice day today."]
+        references = ["The cat sat on the mat.", "I like to drink tea.", "It's a nice day today."]
+    scores = translation_scores(found, references, target)
+    assert scores["bleu"] == sacrebleu.corpus_bleu(found, [references], tokenize=tokenizer).score
+    assert scores["chrf"] == sacrebleu.corpus_chrf(found, [references]).score
+    assert 0 < scores["bleu"] < 100 and 0 < scores["chrf"] < 100
+    assert scores["exact_match"] == pytest.approx(100 / 3)
+    parts = scores["bleu_signature"].split("|")
+    assert f"tok:{tokenizer}" in parts and f"version:{sacrebleu.__version__}" in parts and "case:mixed" in parts
+    assert "nc:6" in scores["chrf_signature"].split("|") and "nw:0" in scores["chrf_signature"].split("|")
+
+
+def test_bleu_is_of_detokenised_text():
+    """13a splits the full stop off by itself: a hypothesis that did so before gains nothing, and is not exact."""
+    references = ["the small cat sleeps on the mat.", "we like green tea, too."]
+    split = [line.replace(".", " .").replace(",", " ,") for line in references]
+    same, apart = (translation_scores(found, references, "en") for found in (references, split))
+    assert same["bleu"] == pytest.approx(100) and same["exact_match"] == 100
+    assert apart["bleu"] == pytest.approx(100) and apart["exact_match"] == 0
+
+
+def test_a_lost_hypothesis_is_our_bug_not_a_lower_score():
+    with pytest.raises(AssertionError):
+        translation_scores(["one"], ["one", "two"], "de")
+
+
+def echo(told: list[dict]):
+    """A translator that gives the source back, and what it was asked."""
+
+    def translate(model, source, mask, **options):
+        told.append({"rows": len(source), "lengths": mask.sum(1).tolist(), **options})
+        return [[token for token in row[keep].tolist() if token != EOS] for row, keep in zip(source, mask, strict=True)]
+
+    return translate
+
+
+def test_hypotheses_come_in_the_order_of_the_corpus(pairs: Prepared, cache: Path, monkeypatch):
+    told: list[dict] = []
+    monkeypatch.setattr(evaluator, "translate", echo(told))
+    sources = pairs.lines("test", "source")
+    assert hypotheses(translator(pairs, cache), pairs, "test", pairs.task, GREEDY, 24) == sources
+    lengths = [length for asked in told for length in asked["lengths"]]
+    assert lengths == sorted(lengths) != [len(line.split()) + 1 for line in sources], "though decoded by length"
+
+
+def test_the_search_is_the_one_asked_for(pairs: Prepared, cache: Path, monkeypatch):
+    told: list[dict] = []
+    monkeypatch.setattr(evaluator, "translate", echo(told))
+    asked = EvaluationConfig(beam=4, length_penalty=0.6)
+    hypotheses(translator(pairs, cache), pairs, "test", pairs.task, asked, 64)
+    context = pairs.task.context
+    for batch in told:
+        assert (batch["beam"], batch["length_penalty"], batch["bos"], batch["eos"]) == (4, 0.6, BOS, EOS)
+        assert batch["rows"] * max(batch["lengths"]) * 4 <= 64, "beams share the room of a batch"
+        assert batch["max_length"].tolist() == [min(context, int(1.5 * n + 10)) for n in batch["lengths"]]
+
+
+def test_more_beams_than_room_are_searched_sentence_by_sentence(pairs: Prepared, cache: Path, monkeypatch):
+    told: list[dict] = []
+    monkeypatch.setattr(evaluator, "translate", echo(told))
+    found = hypotheses(translator(pairs, cache), pairs, "test", pairs.task, EvaluationConfig(beam=50), 8)
+    assert found == pairs.lines("test", "source") and {batch["rows"] for batch in told} == {1}
+
+
+def test_a_hypothesis_is_one_line(pairs: Prepared, cache: Path, monkeypatch):
+    """Hypotheses are kept one per line; a model that writes in bytes can write a line break."""
+    monkeypatch.setattr(evaluator, "translate", echo([]))
+    monkeypatch.setattr(pairs.tokenizer, "decode", lambda ids: "two\nlines\r")
+    found = hypotheses(translator(pairs, cache), pairs, "test", pairs.task, GREEDY, 64)
+    assert set(found) == {"two lines "}
