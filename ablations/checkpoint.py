@@ -1,6 +1,7 @@
 """The state of an unfinished run on disk: written whole or not at all, read without executing anything."""
 
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +14,29 @@ def save(path: Path, state: dict[str, Any]) -> None:
     """Writes beside `path`, flushes to the disk, then renames: a kill at any moment leaves the old file or the new."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("wb") as file:
-        torch.save({"format": FORMAT, **state}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as file:
+            torch.save({"format": FORMAT, **state}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def load(path: Path, signature: str) -> dict[str, Any] | None:
-    """The state saved under `path`, None when there is none. Refuses what another run or format left there."""
+    """The state saved under `path`, None when there is none. Refuses what is damaged or of another run or format."""
     if not path.exists():
         return None
     try:
+        with zipfile.ZipFile(path) as archive:  # torch.load takes altered numbers for weights without a word
+            if (altered := archive.testzip()) is not None:
+                raise zipfile.BadZipFile(altered)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as damage:
         raise ValueError(
             f"{path} cannot be read ({type(damage).__name__}): delete it to start the run anew"
         ) from damage
-    if state.get("format") != FORMAT or state.get("signature") != signature:
+    if not isinstance(state, dict) or (state.get("format"), state.get("signature")) != (FORMAT, signature):
         raise ValueError(f"{path} belongs to another run or version: delete it to start this one anew")
     return state
