@@ -5,8 +5,10 @@ import os
 import platform
 import time
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
@@ -41,6 +43,13 @@ class Place:
             distributed.all_gather_object(everyone, mine)
         return everyone
 
+    def agree(self, mine: Any) -> Any:
+        """What the first process has; the others wait for it."""
+        told = [mine]
+        if self.world > 1:
+            distributed.broadcast_object_list(told, src=0)
+        return told[0]
+
     def spread(self, model: nn.Module) -> nn.Module:
         """The model as every process trains it: gradients averaged over processes."""
         if self.world == 1:
@@ -64,6 +73,11 @@ class Place:
         }
 
 
+def rank_and_world() -> tuple[int, int]:
+    """Which process this is and how many train together, as torchrun tells them."""
+    return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+
+
 def find_place(config: TrainerConfig) -> Place:
     """Chooses the device, joins the process group when torchrun started several processes, and sets the threads."""
     device = config.device
@@ -71,17 +85,20 @@ def find_place(config: TrainerConfig) -> Place:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda" and not torch.cuda.is_available():
         raise ValueError("trainer.device=cuda, but torch finds no CUDA device here: use trainer.device=cpu or auto")
-    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    rank, world = rank_and_world()
     if device == "cuda":
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
         torch.backends.cuda.matmul.allow_tf32 = False  # fp32 means fp32
     elif config.threads is not None:
         torch.set_num_threads(config.threads)
     if world > 1 and not distributed.is_initialized():
-        distributed.init_process_group("nccl" if device == "cuda" else "gloo")
+        # Patience: the others wait while the first process scores.
+        distributed.init_process_group("nccl" if device == "cuda" else "gloo", timeout=timedelta(hours=6))
     where = torch.device(device, torch.cuda.current_device()) if device == "cuda" else torch.device("cpu")
-    precision = config.precision if config.precision != "auto" else ("bf16" if bf16_is_fast(where) else "fp32")
-    return Place(where, precision, rank, world)
+    place = Place(where, config.precision, rank, world)
+    if config.precision == "auto":  # a measurement: one process decides
+        place = replace(place, precision=place.agree("bf16" if bf16_is_fast(where) else "fp32"))
+    return place
 
 
 def bf16_is_fast(device: torch.device) -> bool:

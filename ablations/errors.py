@@ -5,6 +5,7 @@ import functools
 import os
 import re
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from ablations.config import CONF, RunConfig, cells, check, compose
 from models.projections.choice import did_you_mean
 
 ROOT = CONF.parent
+PATIENCE = 5.0  # seconds in which the first of several processes can tell what went wrong
 # Hydra's words, and ours.
 SAID = {
     r"Ambiguous value for argument '(.+)'": "{} lists several values: add -m to run each of them",
@@ -114,7 +116,14 @@ class CheckCells(Callback):
 
 
 def tell(words: str) -> None:
-    """One line on stderr."""
+    """One line on stderr. Of several processes the first speaks; another one only if it outlives the first.
+
+    A mistake that all make ends them all: torchrun stops the others as soon as one is gone.
+    """
+    rank = os.environ.get("RANK", "0")
+    if rank != "0":
+        time.sleep(PATIENCE)
+        words = f"process {rank}: {words}"
     print(f"error: {words}", file=sys.stderr, flush=True)
 
 

@@ -1,5 +1,6 @@
 """Scoring a model on a split: perplexities over real targets only, BLEU and chrF on detokenised text."""
 
+import itertools
 import math
 import re
 from typing import Any
@@ -8,6 +9,7 @@ import torch
 from torch import nn
 
 from ablations.config import EvaluationConfig
+from ablations.device import Place
 from ablations.trainer import summed_losses
 from data.batch import BOS, EOS
 from data.config import TaskConfig
@@ -22,16 +24,28 @@ BLEU_TOKENIZERS = {"zh": "zh", "ja": "char", "ko": "char", "th": "char"}
 
 @torch.inference_mode()
 def nats_per_token(
-    model: nn.Module, prepared: Prepared, split: str, task: TaskConfig, evaluation: EvaluationConfig, tokens: int
+    model: nn.Module,
+    prepared: Prepared,
+    split: str,
+    task: TaskConfig,
+    evaluation: EvaluationConfig,
+    tokens: int,
+    place: Place | None = None,
 ) -> tuple[float, int]:
-    """Mean negative log-likelihood over every real target of a split, each scored once, and their number."""
+    """Mean negative log-likelihood over every real target of a split, each scored once, and their number.
+
+    With a `place` its processes share the work, and all of them get the answer.
+    """
     model.eval()
     device = next(model.parameters()).device
     total, count = 0.0, 0
-    for batch in evaluation_batches(prepared, split, tokens, task.context, evaluation.stride):
+    batches = evaluation_batches(prepared, split, tokens, task.context, evaluation.stride)
+    for batch in itertools.islice(batches, place.rank, None, place.world) if place else batches:
         loss, _ = summed_losses(model(**batch.to(device).inputs), batch.targets.to(device), 0.0)
         total, count = total + loss.double().item(), count + batch.tokens
-    return total / count, count
+    if place:
+        total, count = place.total(torch.tensor([total, count], dtype=torch.float64, device=device)).tolist()
+    return total / count, int(count)
 
 
 def perplexities(nll: float, tokens: int, facts: dict[str, int]) -> dict[str, float]:

@@ -10,7 +10,7 @@ from torch import nn
 
 from ablations import checkpoint, provenance, record
 from ablations.config import RunConfig, check, to_plain
-from ablations.device import Place, find_place
+from ablations.device import Place, find_place, rank_and_world
 from ablations.evaluator import nats_per_token, score
 from ablations.progress import Progress
 from ablations.record import write_text
@@ -56,7 +56,8 @@ def run(config: RunConfig, overrides: list[str]) -> float:
         config.seed,
     )
     if place.rank != 0:  # every process trains, the first one scores and records
-        return trainer.fit(lambda numbers: None).best_nll
+        trainer.fit(lambda numbers: None)
+        return place.agree(None)
 
     entry = _new_record(plain, signature, overrides, prepared, place, costs(config, prepared))
     with (
@@ -79,7 +80,7 @@ def run(config: RunConfig, overrides: list[str]) -> float:
 
         so_far = trainer.fit(report)
         entry |= {"status": "diverged" if so_far.diverged else "finished", "reason": so_far.diverged}
-        entry |= {"training": _training(so_far, trainer, place), "curve": so_far.curve}
+        entry |= {"training": _training(so_far, trainer), "curve": so_far.curve}
         if so_far.diverged is None:
             checkpoint.save(folder / "model.pt", {"signature": signature, "model": model.state_dict()})
             splits = ["valid", *config.task.test]
@@ -91,7 +92,7 @@ def run(config: RunConfig, overrides: list[str]) -> float:
     for leftover in ("checkpoint.pt", "best.pt"):
         (folder / leftover).unlink(missing_ok=True)
     _announce(entry, written)
-    return _objective(entry)
+    return place.agree(_objective(entry))
 
 
 def build(config: RunConfig, prepared: Prepared) -> LanguageModel | Translator:
@@ -149,11 +150,8 @@ def flat(scores: dict[str, dict[str, Any]]) -> dict[str, float | None]:
 
 
 def _validation_nll(model: nn.Module, prepared: Prepared, config: RunConfig, place: Place) -> float:
-    with place.autocast():
-        nll, _ = nats_per_token(
-            model, prepared, "valid", config.task, config.evaluation, config.trainer.eval_batch_tokens
-        )
-    return nll
+    tokens = config.trainer.eval_batch_tokens
+    return nats_per_token(model, prepared, "valid", config.task, config.evaluation, tokens, place)[0]
 
 
 def _known(known: dict[str, Any], config: RunConfig, prepared: Prepared, results: Path) -> float:
@@ -164,9 +162,11 @@ def _known(known: dict[str, Any], config: RunConfig, prepared: Prepared, results
             f"{where} was made from another text (data {known['data']['digest'][:12]}, now {prepared.digest[:12]}): "
             "give the new text a name of its own with task.name=..., or add rerun=true to replace the record"
         )
-    if known["study"] != config.study.name:
-        where = record.write({**known, "study": config.study.name}, results)
-    print(f"{known['status']} already, not trained again (rerun=true would): {where}")
+    rank, _ = rank_and_world()
+    if rank == 0:
+        if known["study"] != config.study.name:
+            where = record.write({**known, "study": config.study.name}, results)
+        print(f"{known['status']} already, not trained again (rerun=true would): {where}")
     return _objective(known)
 
 
@@ -201,7 +201,7 @@ def _new_record(
     }
 
 
-def _training(so_far: Progressed, trainer: Trainer, place: Place) -> dict[str, Any]:
+def _training(so_far: Progressed, trainer: Trainer) -> dict[str, Any]:
     config = trainer.config
     return {
         "steps": so_far.step,
@@ -210,7 +210,7 @@ def _training(so_far: Progressed, trainer: Trainer, place: Place) -> dict[str, A
         "seconds": round(so_far.seconds, 1),
         "tokens_per_second": round(so_far.tokens / so_far.seconds, 1),
         "selected_step": so_far.best_step if config.select == "best" else so_far.step,
-        "precision": place.precision,
+        "precision": so_far.precision,
     }
 
 

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -30,13 +30,14 @@ class Progressed:
     best_step: int = 0
     curve: list[dict[str, float]] = field(default_factory=list)
     diverged: str | None = None
+    precision: str | None = None  # the one it began with: `auto` measures, and may find another when it goes on
 
 
 class Trainer:
     """Fits one model, from its checkpoint where `folder` holds one.
 
-    `validate(model)` gives nats per token on the validation split, every `eval_every` steps and at the end; it must not
-    draw from torch's global random stream, which belongs to dropout.
+    `validate(model)` gives nats per token on the validation split, every `eval_every` steps and at the end, to every
+    process the same; it must not draw from torch's global random stream, which belongs to dropout.
     """
 
     def __init__(
@@ -66,6 +67,8 @@ class Trainer:
         # Dropout has a stream of its own, one per process; data order and initial weights do not draw from it.
         torch.manual_seed(stream(seed, f"dropout/{place.rank}"))
         self._restore()
+        self.so_far.precision = self.so_far.precision or place.precision
+        self.place = replace(place, precision=self.so_far.precision)
 
     def fit(self, report: Callable[[dict[str, float]], None]) -> Progressed:
         """Trains to the last step and leaves the selected weights in the model; `report` is given every log line."""
@@ -93,8 +96,11 @@ class Trainer:
             if save:
                 self._save()
             since = time.perf_counter()
-        if config.select == "best" and so_far.best_step and so_far.diverged is None:
-            self.model.load_state_dict(torch.load(self.folder / "best.pt", weights_only=True)["model"])
+        if config.select == "best" and so_far.best_step and so_far.diverged is None and self.place.rank == 0:
+            best = checkpoint.load(self.folder / "best.pt", None)
+            if best is None:
+                raise ValueError(f"{self.folder / 'best.pt'} is gone: delete checkpoint.pt beside it to start anew")
+            self.model.load_state_dict(best["model"])
         return so_far
 
     def _step(self, batches: list[Batch], lr: float) -> tuple[Tensor, Tensor, int]:
@@ -123,7 +129,8 @@ class Trainer:
         return losses, norm, tokens
 
     def _validate(self, step: int) -> float:
-        nll = self.validate(self.model)
+        with self.place.autocast():
+            nll = self.validate(self.model)
         if nll < self.so_far.best_nll:
             self.so_far.best_nll, self.so_far.best_step = nll, step
             if self.config.select == "best" and self.place.rank == 0:
@@ -155,6 +162,8 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.loader.load_state_dict(state["loader"])
+        if self.place.rank >= len(state["random_states"]):
+            return  # a process that was not there before begins its own stream
         cpu, *cuda = state["random_states"][self.place.rank]
         torch.set_rng_state(cpu)
         if cuda and self.place.device.type == "cuda":
@@ -179,7 +188,8 @@ class Logged:
 
     def read(self) -> dict[str, float]:
         """Loss in nats per target over all processes, the last gradient norm before clipping, targets seen."""
-        sums = self.place.total(torch.stack([self.loss, self.loss.new_tensor(float(self.tokens))])).tolist()
+        tokens = self.loss.new_tensor(self.tokens, dtype=torch.float64)
+        sums = self.place.total(torch.stack([self.loss.double(), tokens])).tolist()
         numbers = {"loss": sums[0] / sums[1], "grad_norm": self.norm.item(), "tokens": sums[1]}
         self.clear()
         return numbers
