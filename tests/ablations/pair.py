@@ -1,0 +1,70 @@
+"""What each of two processes does for test_processes.py: `torchrun --nproc-per-node=2 pair.py CACHE FOLDER`."""
+
+import contextlib
+import json
+import os
+import sys
+from pathlib import Path
+
+import torch
+
+from ablations import device, run, trainer
+from ablations.config import TrainerConfig
+from tests.ablations.cells import config
+
+# Two batches a step for each of two processes, so that gradients are exchanged after the second one only.
+OPTIONS = ("trainer.steps=8", "trainer.accumulate=4", "trainer.checkpoint_every=3", "trainer.eval_every=4")
+# No dropout, whose stream each process has for itself; no biases, because a key's has no gradient but rounding errors.
+SOBER = ("model.dropout=0", "model.bias=false")
+RANK = int(os.environ.get("RANK", 0))
+
+
+def main(cache: Path, folder: Path) -> None:
+    """Writes, per process: the weights it ended with, what it printed, the seed of its dropout, its precision."""
+    torch.set_num_threads(1)
+
+    def do(name: str, *overrides: str) -> None:
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        fit = trainer.Trainer.fit
+
+        def fit_and_tell(self, report):
+            (folder / name / f"stream.{RANK}").write_text(str(torch.initial_seed()))
+            so_far = fit(self, report)
+            torch.save(self.model.state_dict(), folder / name / f"weights.{RANK}.pt")
+            return so_far
+
+        trainer.Trainer.fit = fit_and_tell
+        try:
+            with (folder / name / f"printed.{RANK}").open("a") as out, contextlib.redirect_stdout(out):
+                objective = run.run(config(cache, folder / name, *OPTIONS, *overrides), [])
+            (folder / name / f"objective.{RANK}").write_text(repr(objective))
+        finally:
+            trainer.Trainer.fit = fit
+
+    do("straight")
+    do("straight")  # finished already
+
+    step, taken = trainer.Trainer._step, []
+
+    def die_at_sixth(self, batches, lr):
+        taken.append(lr)
+        if len(taken) == 6:
+            raise KeyboardInterrupt
+        return step(self, batches, lr)
+
+    trainer.Trainer._step = die_at_sixth
+    with contextlib.suppress(KeyboardInterrupt):
+        do("broken")
+    trainer.Trainer._step = step
+    do("broken")
+
+    do("sober", *SOBER)
+
+    # A CPU measures whether bfloat16 is fast, and a busy one may measure anything.
+    device.bf16_is_fast = lambda _: RANK == 1
+    place = device.find_place(TrainerConfig(device="cpu"))
+    (folder / f"place.{RANK}").write_text(json.dumps([place.rank, place.world, place.precision]))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
