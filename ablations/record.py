@@ -21,6 +21,8 @@ BESIDE = (
     "rerun",
     "projection",  # the master choice; `sites` holds what stands at each site
     "model.name",  # the name of a preset; the sizes beside it are the truth
+    "optim.name",
+    "task.source_lang",  # a label; the target's chooses the tokenisation of BLEU
     "trainer.device",  # recorded and shown, but a seed's run is not another run on another machine
     "trainer.threads",
     "trainer.compile",
@@ -43,7 +45,6 @@ UNUSED = {
         "sites.encoder",
         "sites.cross",
         "model.encoder_layers",
-        "task.source_lang",
         "task.target_lang",
         "evaluation.beam",
         "evaluation.length_penalty",
@@ -60,10 +61,7 @@ def identity(config: dict[str, Any]) -> dict[str, Any]:
     out too: a later version may add one without changing the identity of the runs it finds.
     """
     result = json.loads(json.dumps(config, allow_nan=False))  # a copy, with tuples as lists as in a loaded record
-    beside = BESIDE + UNUSED.get(result["task"]["kind"], ())
-    if result["trainer"]["select"] == "last":  # then validation only watches: it leaves the random streams alone
-        beside += ("trainer.eval_every",)
-    for path in beside:
+    for path in BESIDE + UNUSED.get(result["task"]["kind"], ()) + _idle(result):
         *parents, last = path.split(".")
         part = result
         for parent in parents:
@@ -81,6 +79,20 @@ def identity(config: dict[str, Any]) -> dict[str, Any]:
     if options:
         result["task"].setdefault("corpus", {})["options"] = options
     return result
+
+
+def _idle(config: dict[str, Any]) -> tuple[str, ...]:
+    """Settings that another setting puts out of use."""
+    idle = {
+        "trainer.eval_every": config["trainer"]["select"] == "last",  # validation only watches: it draws no numbers
+        "optim.final_lr": config["optim"].get("schedule") != "cosine",
+        "position.base": config["position"]["kind"] not in ("sinusoidal", "rotary"),
+        "position.max_length": config["position"]["kind"] != "learned",
+        "evaluation.length_penalty": config["evaluation"]["beam"] == 1,
+        "task.tokenizer.vocab_size": config["task"]["tokenizer"]["kind"] in ("bytes", "characters"),
+        "task.tokenizer.model": config["task"]["tokenizer"]["kind"] != "sentencepiece",
+    }
+    return tuple(path for path, unused in idle.items() if unused)
 
 
 def _without_off(part: dict[str, Any]) -> dict[str, Any]:
@@ -131,7 +143,7 @@ def path(results: str | Path, record: dict[str, Any]) -> Path:
 
 
 def write(record: dict[str, Any], results: str | Path) -> Path:
-    """Write a record in one piece, replacing an earlier one of the same run, and return its path.
+    """Write a record in one piece, replacing an earlier one of the same run in every study, and return its path.
 
     JSON has no NaN: a number that is not finite is stored as null, and `non_finite` says where and what it was,
     such as {"curve.12.loss": "nan"}.
@@ -140,8 +152,15 @@ def write(record: dict[str, Any], results: str | Path) -> Path:
     _check(record, target)
     lost: dict[str, str] = {}
     plain = {**_finite(record, "", lost), **({"non_finite": lost} if lost else {})}
-    write_text(target, json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(target, _text(plain))
+    for other in set(target.parent.parent.glob(f"*/*-{record['signature']}.json")) - {target}:
+        study = {**load(other)["config"]["study"], "name": other.parent.name}
+        write_text(other, _text(copy_for(plain, study)))
     return target
+
+
+def _text(record: dict[str, Any]) -> str:
+    return json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _finite(value: Any, where: str, lost: dict[str, str]) -> Any:
@@ -205,17 +224,23 @@ def _check(record: Any, file: str | Path) -> None:
         )
 
 
-def find(results: str | Path, signature: str) -> dict[str, Any] | None:
-    """The record of a run that has come to its end, finished or diverged, of whichever study; or none.
+def find(results: str | Path, signature: str, study: str) -> dict[str, Any] | None:
+    """The record of a run that has come to its end, finished or diverged: this study's, else another's; or none.
 
-    A diverged run would diverge again; a failed one deserves another try. A record of another study belongs into this
-    study's table too: `write({**record, "study": name}, results)`.
+    A diverged run would diverge again; a failed one deserves another try. A run that another study made belongs into
+    this study's table too: `write(copy_for(record, study), results)`.
     """
-    for file in sorted((Path(results) / "records").glob(f"*/*-{signature}.json")):
+    files = (Path(results) / "records").glob(f"*/*-{signature}.json")
+    for file in sorted(files, key=lambda file: (file.parent.name != study, file)):
         record = load(file)
         if record["signature"] == signature and record["status"] != "failed":
-            return record
+            return {**record, "study": file.parent.name}
     return None
+
+
+def copy_for(record: dict[str, Any], study: dict[str, Any]) -> dict[str, Any]:
+    """The record as another study keeps it; `study` is that study's part of a config."""
+    return {**record, "study": study["name"], "config": {**record["config"], "study": study}}
 
 
 def studies(results: str | Path) -> list[str]:
@@ -235,7 +260,7 @@ def load_all(results: str | Path, study: str | None = None) -> list[dict[str, An
     for file in sorted((Path(results) / "records").glob(pattern)):
         record = {**load(file), "study": file.parent.name}
         first, twin = known.setdefault(record["signature"], (file, record))
-        if {**twin, "study": ""} != {**record, "study": ""}:
+        if copy_for(twin, record["config"]["study"]) != copy_for(record, record["config"]["study"]):
             raise ValueError(f"{first} and {file} are records of one run but differ: keep one of them")
         result.setdefault((record["study"], record["signature"]), record)
     return list(result.values())

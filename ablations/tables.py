@@ -178,11 +178,10 @@ def refuse_mixtures(runs: list[Record]) -> None:
 def conditions(run: Record) -> dict[str, Any]:
     """What must be equal for two runs of one task to be compared; of a run that did not finish, what is known."""
     trainer = run["config"]["trainer"]
-    processes = run.get("machine", {}).get("processes", 1)
     result = {
         "task": dict(_flatten(records.identity(run["config"])["task"])),
         "number of steps": trainer["steps"],
-        "tokens per step": trainer["batch_tokens"] * trainer["accumulate"] * processes,
+        "tokens per step": trainer["batch_tokens"] * trainer["accumulate"],
     }
     if run["status"] == "finished":
         result["data digest"] = run["data"]["digest"]

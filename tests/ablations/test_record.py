@@ -107,20 +107,20 @@ def test_label_is_readable_and_safe():
 
 def test_write_find_load(tmp_path):
     record = make_record()
-    assert records.find(tmp_path, record["signature"]) is None
+    assert records.find(tmp_path, record["signature"], "demo") is None
     file = records.write(record, tmp_path)
     assert file == tmp_path / "records" / "demo" / f"docs-shared-s0-{record['signature']}.json"
-    assert records.load(file) == records.find(tmp_path, record["signature"]) == json.loads(json.dumps(record))
+    assert records.load(file) == records.find(tmp_path, record["signature"], "demo") == json.loads(json.dumps(record))
     assert list(file.parent.iterdir()) == [file]
 
 
 def test_a_failed_run_deserves_another_try_and_its_record_is_replaced(tmp_path):
     failed = make_record(status="failed")
     records.write(failed, tmp_path)
-    assert records.find(tmp_path, failed["signature"]) is None
+    assert records.find(tmp_path, failed["signature"], "demo") is None
     for status in ("diverged", "finished"):
         records.write(make_record(status=status), tmp_path)
-        assert records.find(tmp_path, failed["signature"])["status"] == status
+        assert records.find(tmp_path, failed["signature"], "demo")["status"] == status
     assert len(records.load_all(tmp_path)) == 1
 
 
@@ -198,7 +198,41 @@ def test_records_merge_by_copying(tmp_path):
 
 def test_two_different_records_of_one_run_are_named(tmp_path):
     one = records.write(make_record(score=30.0), tmp_path)
-    two = records.write(make_record(score=31.0, study="second"), tmp_path)
+    elsewhere = records.write(make_record(score=31.0, study="second"), tmp_path / "elsewhere")
+    two = tmp_path / "records" / "second" / elsewhere.name
+    two.parent.mkdir()
+    elsewhere.rename(two)
     with pytest.raises(ValueError, match="differ") as refusal:
         records.load_all(tmp_path)
     assert str(one) in str(refusal.value) and str(two) in str(refusal.value)
+
+
+def test_a_run_of_two_studies_has_one_outcome(tmp_path):
+    """Each study keeps its own question; training again replaces the outcome in both."""
+    first = make_record(score=30.0, study="a")
+    second = records.copy_for(first, {"name": "b", "question": "why", "baseline": "k_is_v"})
+    records.write(first, tmp_path)
+    records.write(second, tmp_path)
+    assert len(records.load_all(tmp_path)) == 2
+    assert records.find(tmp_path, first["signature"], "b")["config"]["study"]["question"] == "why"
+    assert records.find(tmp_path, first["signature"], "c")["study"] == "a"
+
+    records.write(make_record(score=40.0, study="a"), tmp_path)
+    again = records.find(tmp_path, first["signature"], "b")
+    assert again["scores"]["test"]["token_perplexity"] == 40.0
+    assert again["config"]["study"] == {"name": "b", "question": "why", "baseline": "k_is_v"}
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        ({"optim__name": "a"}, {"optim__name": "b"}),
+        ({"task__source_lang": "en"}, {"task__source_lang": "fr"}),
+        ({"task": "flickr", "evaluation__beam": 1}, {"task": "flickr", "evaluation": {"beam": 1, "length_penalty": 2}}),
+        ({"position__kind": "none", "position__base": 1.0}, {"position__kind": "none", "position__base": 2.0}),
+        ({"task__tokenizer": {"kind": "bytes", "vocab_size": 1}}, {"task__tokenizer": {"kind": "bytes"}}),
+        ({"optim__schedule": "constant", "optim__final_lr": 0.1}, {"optim__schedule": "constant"}),
+    ],
+)
+def test_settings_without_effect_do_not_make_another_run(one, two):
+    assert records.signature(make_config(**one)) == records.signature(make_config(**two))

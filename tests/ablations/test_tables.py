@@ -138,7 +138,6 @@ def altered(change, task="flickr"):
         (make_record("shared", "flickr", 7, trainer__accumulate=2), "tokens per step is 512"),
         (make_record("shared", "flickr", 7, task__context=65), "task.context is 64"),
         (make_record("shared", "docs", 7, task__newline_is_word=True), "task.newline_is_word is None"),
-        (altered(lambda run: run.update(machine={"processes": 2})), "tokens per step is 512"),
         (altered(lambda run: run["data"].update(digest="x")), "data digest"),
         (altered(lambda run: run["data"].update(tokenizer="x")), "tokenizer digest"),
         (altered(lambda run: run["training"].update(precision="bf16")), "precision is fp32"),
