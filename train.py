@@ -12,7 +12,8 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from ablations.config import CONF, check, from_hydra
+from ablations.compose import CONF, from_hydra
+from ablations.config import check
 from ablations.errors import cell, shell
 
 

@@ -20,7 +20,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
 
-from ablations.config import CONF, RunConfig, cells, check, compose
+from ablations.compose import CONF, cells, compose
+from ablations.config import RunConfig, check
 from models.projections.choice import did_you_mean
 
 ROOT = CONF.parent

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from ablations import checkpoint, record
-from ablations.config import check, from_plain
+from ablations.compose import from_plain
+from ablations.config import check
 from ablations.device import find_place
 from ablations.record import write_text
 from ablations.run import build, score_splits

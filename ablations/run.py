@@ -9,7 +9,8 @@ from typing import Any
 from torch import nn
 
 from ablations import checkpoint, provenance, record
-from ablations.config import RunConfig, check, to_plain
+from ablations.compose import to_plain
+from ablations.config import RunConfig, check
 from ablations.device import Place, find_place, rank_and_world
 from ablations.evaluator import nats_per_token, score
 from ablations.progress import Progress

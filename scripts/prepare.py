@@ -17,7 +17,8 @@ from ablations.errors import shell
 @shell
 def main() -> None:
     """Prepare the task that the command line composes, and print where it is and what is in it."""
-    from ablations.config import check, compose
+    from ablations.compose import compose
+    from ablations.config import check
     from data.prepare import prepare
 
     run = compose(sys.argv[1:])

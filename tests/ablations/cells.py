@@ -5,7 +5,8 @@ from pathlib import Path
 import torch
 
 from ablations import record, run
-from ablations.config import RunConfig, compose
+from ablations.compose import compose
+from ablations.config import RunConfig
 
 TINY = (
     "task=reverse",

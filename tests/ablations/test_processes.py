@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from ablations import errors, record, run, trainer
-from ablations.config import CONF
+from ablations.compose import CONF
 from ablations.device import Place
 from ablations.evaluator import nats_per_token
 from data.prepare import prepare

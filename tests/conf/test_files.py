@@ -6,7 +6,8 @@ from functools import cache
 import pytest
 import yaml
 
-from ablations.config import CONF, RunConfig, cells, check, compose, from_plain, to_plain
+from ablations.compose import CONF, cells, compose, from_plain, to_plain
+from ablations.config import RunConfig, check
 from models.projections.config import ProjectionConfig
 
 FILES = sorted(path.relative_to(CONF).with_suffix("") for path in CONF.glob("*/*.yaml"))

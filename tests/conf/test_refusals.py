@@ -2,7 +2,8 @@
 
 import pytest
 
-from ablations.config import check, compose
+from ablations.compose import compose
+from ablations.config import check
 from ablations.errors import sentence
 from models.config import ModelConfig, PositionConfig
 from models.projections.config import STORAGES, TIES, ProjectionConfig

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from ablations.config import CONF
+from ablations.compose import CONF
 from ablations.errors import shell
 
 ROOT = CONF.parent

@@ -2,7 +2,8 @@
 
 import pytest
 
-from ablations.config import check, compose
+from ablations.compose import compose
+from ablations.config import check
 
 SITES = ("encoder", "decoder", "cross")
 

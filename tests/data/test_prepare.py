@@ -277,7 +277,7 @@ def test_arrays_refuse_what_their_type_cannot_hold(tmp_path: Path) -> None:
 
 @pytest.mark.skipif("QKV_CORPORA" not in os.environ, reason="QKV_CORPORA names no pool of real corpora")
 def test_real_corpora_have_their_published_counts(tmp_path: Path) -> None:
-    from ablations.config import compose
+    from ablations.compose import compose
     from data.loader import training_batches
 
     def prepared(name: str) -> data.prepare.Prepared:

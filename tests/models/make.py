@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from ablations.config import compose
+from ablations.compose import compose
 from models.config import ModelConfig, PositionConfig, SitesConfig
 from models.init import initialise
 from models.projections.config import ProjectionConfig

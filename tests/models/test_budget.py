@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from ablations.config import compose
+from ablations.compose import compose
 from models.budget import budget
 from models.config import PositionConfig, SitesConfig
 from models.transformer import LanguageModel, Translator

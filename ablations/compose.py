@@ -1,0 +1,98 @@
+"""From YAML and the command line to a run's dataclasses, and back to plain data.
+
+Besides train.py and errors.py this is the only place that knows Hydra.
+"""
+
+import itertools
+import json
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, fields, is_dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
+
+from ablations.config import RunConfig
+from models.projections.choice import did_you_mean
+
+CONF = Path(__file__).resolve().parent.parent / "conf"
+
+ConfigStore.instance().store(name="schema", node=RunConfig)
+
+
+def compose(overrides: Sequence[str]) -> RunConfig:
+    """The run that `python train.py <overrides>` would do, for scripts and tests; not checked yet, see `check`."""
+    with _hydra():
+        return from_hydra(hydra.compose("config", overrides=list(overrides)), overrides)
+
+
+def cells(overrides: Sequence[str]) -> list[list[str]]:
+    """The overrides of every run that `python train.py <overrides>` would do: the product of all that is swept."""
+    with _hydra():
+        parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
+        single = [str(o.input_line) for o in parser.parse_overrides(list(overrides)) if not o.is_sweep_override()]
+        swept = hydra.compose("config", overrides=single, return_hydra_config=True).hydra.sweeper.params or {}
+        choices: dict[str, list[str]] = {}  # a later override of the same key replaces an earlier one, as in Hydra
+        for o in parser.parse_overrides([f"{key}={value}" for key, value in swept.items()] + list(overrides)):
+            key = o.get_key_element()
+            values = o.sweep_string_iterator() if o.is_sweep_override() else [o.get_value_element_as_str()]
+            choices[key] = [f"{key}={value}" for value in values]
+    return [list(cell) for cell in itertools.product(*choices.values())]
+
+
+def from_hydra(cfg: DictConfig, overrides: Sequence[str] = ()) -> RunConfig:
+    """Plain dataclasses from a composed config, every reference resolved.
+
+    Raises ValueError for a key nobody reads, which Hydra accepts with a `+`, and for an override of a site that has no
+    strategy of its own, which would write through to all sites.
+    """
+    _refuse_unread(cfg)
+    for override in overrides:
+        site = re.match(r"\+*sites\.(\w+)(\.?)", override)
+        if site and (site[2] == "" or OmegaConf.is_interpolation(cfg.sites, site[1])):
+            raise ValueError(
+                f"{override} alone would change every site, because sites.{site[1]} is what `projection` is: "
+                f"give the site a strategy of its own too, as in projection@sites.{site[1]}={cfg.projection.name}"
+            )
+    run = OmegaConf.to_object(cfg)
+    assert isinstance(run, RunConfig)
+    run.optim.betas = cast(tuple[float, float], tuple(run.optim.betas))  # OmegaConf makes lists of tuples
+    return run
+
+
+def to_plain(run: RunConfig) -> dict[str, Any]:
+    """Nested dictionaries, lists, strings and numbers: what a record keeps and a signature is made of."""
+    return json.loads(json.dumps(asdict(run)))
+
+
+def from_plain(plain: dict[str, Any]) -> RunConfig:
+    """The inverse of `to_plain`: the run that a record tells of."""
+    return from_hydra(cast(DictConfig, OmegaConf.merge(OmegaConf.structured(RunConfig), plain)))
+
+
+@contextmanager
+def _hydra() -> Iterator[None]:
+    """The Hydra of the program that runs, which knows its --config-dir, or one of our own."""
+    if GlobalHydra.instance().is_initialized():
+        yield
+    else:
+        with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+            yield
+
+
+def _refuse_unread(cfg: DictConfig, prefix: str = "") -> None:
+    schema = OmegaConf.get_type(cfg)
+    if schema is None or not is_dataclass(schema):
+        return
+    known = [f.name for f in fields(schema)]
+    for key in cfg:
+        if key not in known:
+            raise ValueError(f"unknown key {f'{prefix}{key}'!r}{did_you_mean(str(key), known)}")
+        if not OmegaConf.is_missing(cfg, key) and isinstance(cfg[key], DictConfig):
+            _refuse_unread(cfg[key], f"{prefix}{key}.")
