@@ -36,7 +36,7 @@ def run(config: RunConfig, overrides: list[str]) -> float:
     plain = to_plain(config)
     signature, results = record.signature(plain), Path(config.paths.results)
     prepared = prepare(config.task, config.paths.corpora, config.paths.cache)
-    known = None if config.rerun else record.find(results, signature)
+    known = None if config.rerun else record.find(results, signature, config.study.name)
     if known is not None:
         return _known(known, config, prepared, results)
 
@@ -166,7 +166,7 @@ def _known(known: dict[str, Any], config: RunConfig, prepared: Prepared, results
     rank, _ = rank_and_world()
     if rank == 0:
         if known["study"] != config.study.name:
-            where = record.write({**known, "study": config.study.name}, results)
+            where = record.write(record.copy_for(known, to_plain(config)["study"]), results)
         print(f"{known['status']} already, not trained again (rerun=true would): {where}")
     return _objective(known)
 
