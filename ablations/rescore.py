@@ -9,7 +9,7 @@ from ablations.compose import from_plain
 from ablations.config import check
 from ablations.device import find_place
 from ablations.record import write_text
-from ablations.run import build, score_splits
+from ablations.run import build, method, score_splits
 from data.prepare import prepare
 
 
@@ -28,7 +28,7 @@ def rescore(
     config.paths.corpora = corpora or config.paths.corpora
     config.trainer.device = device
     check(config)
-    results = file.resolve().parents[2]  # <results>/records/<study>/<run>.json
+    results = file.resolve().parent.parent.parent  # <results>/records/<study>/<run>.json
     folder = results / "work" / entry["signature"]
     saved = checkpoint.load(folder / "model.pt", entry["signature"])
     if saved is None:
@@ -43,11 +43,10 @@ def rescore(
     place = find_place(config.trainer)
     model = build(config, prepared).to(place.device)
     model.load_state_dict(saved["model"])
-    beam = f".beam{config.evaluation.beam}" if entry["kind"] == "translation" else ""
     written = []
     for split in splits or entry["scores"]:
         scores, _ = score_splits(model, prepared, [split], config, folder)
-        target = folder / f"evaluation.{split}{beam}.json"
+        target = folder / f"evaluation.{split}{method(config)}.json"
         write_text(target, json.dumps(scores, indent=1) + "\n")
         written.append((target, scores))
     return written

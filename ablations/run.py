@@ -125,19 +125,30 @@ def costs(config: RunConfig, prepared: Prepared) -> Budget:
 def score_splits(
     model: LanguageModel | Translator, prepared: Prepared, splits: list[str], config: RunConfig, folder: Path
 ) -> tuple[dict[str, Any], list[dict[str, str]]]:
-    """Scores of each split, and translations of the last one; hypotheses go to `folder` for paired tests."""
+    """Scores of each split, and translations of the last one; hypotheses go to `folder` for paired tests.
+
+    Their files are named after split and search, as in hypotheses.test.beam5.txt: another search leaves them alone.
+    """
     scores, samples = {}, []
     for split in splits:
         numbers, found = score(model, prepared, split, config.task, config.evaluation, config.trainer.eval_batch_tokens)
         scores[split] = numbers
         if found:
-            write_text(folder / f"hypotheses.{split}.beam{config.evaluation.beam}.txt", "\n".join(found) + "\n")
+            write_text(folder / f"hypotheses.{split}{method(config)}.txt", "\n".join(found) + "\n")
             sources, references = prepared.lines(split, "source"), prepared.lines(split, "target")
             samples = [
                 {"split": split, "source": s, "reference": r, "hypothesis": h}
                 for s, r, h in list(zip(sources, references, found, strict=True))[: config.evaluation.samples]
             ]
     return scores, samples
+
+
+def method(config: RunConfig) -> str:
+    """How a split is scored, as part of a file's name: ".beam5", ".beam5.penalty0.6", ".stride64" or nothing."""
+    chosen = config.evaluation
+    if config.task.kind == "language_modeling":
+        return "" if chosen.stride is None else f".stride{chosen.stride}"
+    return f".beam{chosen.beam}" + ("" if chosen.length_penalty == 1 else f".penalty{chosen.length_penalty:g}")
 
 
 def flat(scores: dict[str, dict[str, Any]]) -> dict[str, float | None]:

@@ -1,5 +1,6 @@
 """The smallest runs that are still whole: short generated strings, some thousand parameters, greedy search."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -8,10 +9,12 @@ from ablations import record, run
 from ablations.compose import compose
 from ablations.config import RunConfig
 
-TINY = (
+REVERSE = (
     "task=reverse",
     "task.context=8",
     "task.corpus.options={train: 200, valid: 20, test: 20, symbols: 6, shortest: 3, longest: 6}",
+)
+SIZES = (
     "model=tiny",
     "model.d_model=32",
     "model.d_ff=64",
@@ -25,18 +28,18 @@ TINY = (
 )
 
 
-def asked(cache: Path, results: Path, *overrides: str) -> list[str]:
+def asked(cache: Path, results: Path, *overrides: str, task: Sequence[str] = REVERSE) -> list[str]:
     """What a person would type for such a run after `python train.py`."""
-    return [*TINY, f"paths.cache={cache}", f"paths.results={results}", *overrides]
+    return [*task, *SIZES, f"paths.cache={cache}", f"paths.results={results}", *overrides]
 
 
-def config(cache: Path, results: Path, *overrides: str) -> RunConfig:
-    return compose(asked(cache, results, *overrides))
+def config(cache: Path, results: Path, *overrides: str, task: Sequence[str] = REVERSE) -> RunConfig:
+    return compose(asked(cache, results, *overrides, task=task))
 
 
-def do(cache: Path, results: Path, *overrides: str) -> dict:
+def do(cache: Path, results: Path, *overrides: str, task: Sequence[str] = REVERSE) -> dict:
     """Runs one cell and gives its record."""
-    run.run(config(cache, results, *overrides), list(overrides))
+    run.run(config(cache, results, *overrides, task=task), list(overrides))
     [found] = record.load_all(results)
     return found
 
