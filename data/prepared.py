@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -69,6 +68,14 @@ class Prepared:
             if sha256(path) != expected["sha256"]:
                 raise DamagedError(f"prepared text {folder} is damaged: {name} is not the file that was written")
         return cls(folder, task, manifest)
+
+    @classmethod
+    def find(cls, folder: Path, task: TaskConfig) -> "Prepared | None":
+        """The prepared text in `folder` if it is there and whole."""
+        try:
+            return cls.open(folder, task)
+        except (DamagedError, FileNotFoundError):
+            return None
 
     @property
     def kind(self) -> str:
@@ -141,39 +148,3 @@ class Prepared:
             "splits": splits,
             "duplicates": self.manifest["duplicates"],
         }
-
-
-class ArrayWriter:
-    """Numbers written as they come, then closed as one .npy file: memory stays flat however long the text."""
-
-    def __init__(self, path: Path, dtype: Any):
-        self._path = path
-        self._dtype = np.dtype(dtype)
-        self._raw = path.with_suffix(".raw")
-        self._file = self._raw.open("wb")
-        self.length = 0
-
-    def extend(self, numbers: list[int]) -> None:
-        """Append. Raises: ValueError for a number that the type cannot hold."""
-        block = np.asarray(numbers, dtype=np.int64)
-        if block.size and (block.min() < 0 or block.max() > np.iinfo(self._dtype).max):
-            raise ValueError(f"{self._path.name}: {block.max()} does not fit {self._dtype}")
-        block.astype(self._dtype).tofile(self._file)
-        self.length += block.size
-
-    def close(self) -> None:
-        """Write the .npy file."""
-        self._file.close()
-        array = np.lib.format.open_memmap(self._path, mode="w+", dtype=self._dtype, shape=(self.length,))
-        position = 0
-        for block in self._blocks():
-            array[position : position + block.size] = block
-            position += block.size
-        array.flush()
-        del array
-        self._raw.unlink()
-
-    def _blocks(self) -> Iterator[np.ndarray]:
-        with self._raw.open("rb") as file:
-            while (block := np.fromfile(file, dtype=self._dtype, count=1 << 22)).size:
-                yield block

@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 
 import data.prepare
+from data.build import ArrayWriter, build
 from data.config import CorpusConfig, TaskConfig, TokenizerConfig
 from data.corpora import open_corpus
 from data.files import MissingCorpusError
 from data.prepare import config_digest, prepare
-from data.prepared import ArrayWriter, DamagedError, Prepared
+from data.prepared import DamagedError, Prepared
 from tests.data.helpers import parallel_task, text_task, write
 
 PROSE = "The first line has more than ten words in it, as this shows.\n  Zwei Wörter\n\n" * 60
@@ -79,7 +80,7 @@ def test_documents_are_separated(tmp_path: Path) -> None:
 def test_prepared_once_then_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     task = parallel_task(tmp_path)
     first = prepare(task, str(tmp_path), str(tmp_path / "cache"))
-    monkeypatch.setattr(data.prepare, "_build", None)  # would raise if called
+    monkeypatch.setattr(data.prepare, "build", None)  # would raise if called
     again = prepare(dataclasses.replace(task, context=16, test=[]), str(tmp_path), str(tmp_path / "cache"))
     assert again.folder == first.folder and again.digest == first.digest
     assert [path.name for path in first.folder.parent.iterdir()] == [first.folder.name], "nothing left behind"
@@ -170,7 +171,7 @@ def test_the_slower_process_takes_the_folder_that_is_there(tmp_path: Path) -> No
     task = parallel_task(tmp_path)
     prepared = prepare(task, str(tmp_path), str(tmp_path / "cache"))
     before = prepared.folder.stat().st_ino
-    again = data.prepare._build(task, open_corpus(task, str(tmp_path)), prepared.folder.parent)
+    again = build(task, open_corpus(task, str(tmp_path)), prepared.folder.parent)
     assert again.folder == prepared.folder and again.folder.stat().st_ino == before
     assert [path.name for path in prepared.folder.parent.iterdir()] == [prepared.folder.name]
 
@@ -268,11 +269,25 @@ def test_a_copied_folder_trains_where_nothing_else_is(tmp_path: Path) -> None:
 def test_arrays_refuse_what_their_type_cannot_hold(tmp_path: Path) -> None:
     writer = ArrayWriter(tmp_path / "a.npy", np.uint16)
     writer.extend([1, 65_535])
-    with pytest.raises(ValueError, match="70000 does not fit uint16"):
-        writer.extend([70_000])
+    with pytest.raises(OverflowError):
+        writer.extend([65_536])
     writer.close()
     assert np.load(tmp_path / "a.npy").tolist() == [1, 65_535]
-    assert [path.name for path in tmp_path.iterdir()] == ["a.npy"]
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.uint32, np.uint64])
+def test_arrays_are_what_numpy_would_have_written(tmp_path: Path, dtype: type) -> None:
+    """None, one, and enough numbers for several writes; the header holds a length unknown when it was written."""
+    rng = np.random.default_rng(0)
+    for parts in ([], [1], [400_000, 1, 0, 700_000]):
+        whole = [rng.integers(0, np.iinfo(dtype).max, count, dtype, endpoint=True) for count in parts]
+        writer = ArrayWriter(tmp_path / "a.npy", dtype)
+        for part in whole:
+            writer.extend(part.tolist())
+        writer.close()
+        np.save(tmp_path / "b.npy", np.concatenate([np.empty(0, dtype), *whole]))
+        assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
+        assert writer.length == sum(parts)
 
 
 @pytest.mark.skipif("QKV_CORPORA" not in os.environ, reason="QKV_CORPORA names no pool of real corpora")
