@@ -1,9 +1,25 @@
 """What a task is: its kind, where its text comes from, how the text becomes integers."""
 
+import difflib
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 KINDS = ("language_modeling", "translation")
+TOKENIZERS = ("sentencepiece", "characters", "bytes", "words")
+PIECES = ("bpe", "unigram")
+SMALLEST = {"sentencepiece": 261, "words": 5}  # vocabularies: one entry beside 4 specials, and 256 bytes
+ROWS = ("documents", "lines")
+
+
+def one_of(key: str, value: str, names: Iterable[str]) -> None:
+    """Raise a ValueError with the nearest name unless `value` is among `names`."""
+    names = list(names)
+    if value not in names:
+        near = difflib.get_close_matches(value, names, n=1, cutoff=0.5)
+        hint = f": did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"{key}={value!r} is unknown{hint} (known: {', '.join(names)})")
 
 
 @dataclass
@@ -12,7 +28,28 @@ class TokenizerConfig:
 
     kind: str = "sentencepiece"  # sentencepiece | characters | bytes | words
     model: str = "bpe"  # sentencepiece: bpe | unigram
-    vocab_size: int | None = 4000  # sentencepiece, words: number of entries, specials included
+    vocab_size: int | None = 4000  # sentencepiece, words (null: all of them): number of entries, specials included
+
+    def check(self) -> None:
+        """Raise a ValueError with the reason unless a vocabulary can be learnt so."""
+        one_of("task.tokenizer.kind", self.kind, TOKENIZERS)
+        one_of("task.tokenizer.model", self.model, PIECES)
+        size, smallest = self.vocab_size, SMALLEST.get(self.kind)
+        if size is None and self.kind == "sentencepiece":
+            raise ValueError("task.tokenizer.vocab_size is not given: sentencepiece needs a number")
+        if size is not None and smallest is not None and size < smallest:
+            raise ValueError(
+                f"task.tokenizer.vocab_size={size} is too small: {self.kind} needs {smallest} entries or more"
+            )
+
+    def essentials(self) -> dict[str, Any]:
+        """The settings that matter for this kind: from one text, equal ones learn equal vocabularies."""
+        settings: dict[str, Any] = {"kind": self.kind}
+        if self.kind == "sentencepiece":
+            settings["model"] = self.model
+        if self.kind in SMALLEST:
+            settings["vocab_size"] = self.vocab_size
+        return settings
 
 
 @dataclass
@@ -55,3 +92,20 @@ class TaskConfig:
     source_lang: str = "en"
     target_lang: str = "de"  # also chooses sacreBLEU's tokenisation
     newline_is_word: bool = False  # count a line end as a word in word perplexity, as WikiText's convention does
+
+    def check(self) -> None:
+        """Raise a ValueError with the reason unless text can be prepared for this task, whatever the text."""
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", self.name):
+            raise ValueError(
+                f"task.name={self.name!r} names a folder: it must be of letters, digits and . _ - alone, "
+                "and start with a letter or digit"
+            )
+        one_of("task.kind", self.kind, KINDS)
+        one_of("task.corpus.rows", self.corpus.rows, ROWS)
+        if self.context < 1:
+            raise ValueError(f"task.context={self.context} must be at least 1")
+        if "train" in self.test:
+            raise ValueError("task.test holds train: a score of the training text is no test, take it out")
+        if len(set(self.test)) < len(self.test):
+            raise ValueError(f"task.test=[{','.join(self.test)}] names a split twice: name each once")
+        self.tokenizer.check()

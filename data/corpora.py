@@ -9,8 +9,7 @@ from typing import Any
 
 from data import files, hub
 from data.builtin import BUILTIN
-from data.config import TaskConfig
-from data.files import MissingCorpusError
+from data.config import TaskConfig, one_of
 from data.synthetic import GENERATORS, generate
 
 Item = tuple[str, ...]  # (document,) or (source, target)
@@ -68,11 +67,12 @@ def open_corpus(task: TaskConfig, corpora: str | None) -> Corpus:
     if config.builtin is not None:
         if task.kind != "language_modeling":
             raise ValueError(f"the built-in text {config.builtin} is for language modelling, not for {task.kind}")
-        return _in_memory("builtin", _known("builtin", config.builtin, BUILTIN)())
+        one_of("task.corpus.builtin", config.builtin, BUILTIN)
+        return _in_memory("builtin", BUILTIN[config.builtin]())
     if config.generator is not None:
         if task.kind != "translation":
             raise ValueError(f"the generator {config.generator} makes pairs: it needs task.kind=translation")
-        _known("generator", config.generator, GENERATORS)
+        one_of("task.corpus.generator", config.generator, GENERATORS)
         return _in_memory("generator", generate(config.generator, config.options))
     paths = {split: path for split, path in config.files.items() if _named(path)}
     absolute = bool(paths) and all(
@@ -86,12 +86,6 @@ def open_corpus(task: TaskConfig, corpora: str | None) -> Corpus:
     if not splits:
         raise ValueError(f"say which splits of {config.hub} to read, such as task.corpus.hub_splits={{train: train}}")
     return Corpus("hub", splits, partial(_hub_items, task), local=hub.is_local(config))
-
-
-def _known(field: str, name: str, table: dict[str, Any]) -> Any:
-    if name not in table:
-        raise ValueError(f"task.corpus.{field}={name} is not known: choose {', '.join(table)}")
-    return table[name]
 
 
 def _in_memory(origin: str, splits: dict[str, list[Any]]) -> Corpus:
@@ -157,9 +151,4 @@ def _hub_items(task: TaskConfig, split: str) -> Iterator[Item]:
         return (tuple(text.replace("\n", " ") for text in pair) for pair in rows)
     if task.corpus.rows == "lines":
         return iter([("".join(text.removesuffix("\n") + "\n" for (text,) in rows),)])
-    if task.corpus.rows != "documents":
-        raise ValueError(f"task.corpus.rows={task.corpus.rows} is not known: choose documents or lines")
     return (row for row in rows if row[0].strip())
-
-
-__all__ = ["ContentDigest", "Corpus", "Item", "MissingCorpusError", "open_corpus", "sides"]

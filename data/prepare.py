@@ -3,14 +3,14 @@
 import dataclasses
 import hashlib
 import json
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from data.build import build
-from data.config import KINDS, CorpusConfig, TaskConfig
-from data.corpora import MissingCorpusError, open_corpus
+from data.config import CorpusConfig, TaskConfig
+from data.corpora import open_corpus
+from data.files import MissingCorpusError
 from data.prepared import FORMAT, Prepared
 
 
@@ -22,7 +22,7 @@ def prepare(task: TaskConfig, corpora: str | None, cache: str) -> Prepared:
 
     Raises: MissingCorpusError, ValueError; both say what to do.
     """
-    _check(task)
+    task.check()
     home = Path(cache).expanduser() / task.name / config_digest(task)
     try:
         corpus = open_corpus(task, corpora)
@@ -48,12 +48,7 @@ def config_digest(task: TaskConfig) -> str:
         corpus["hub"] = _without_folder(corpus["hub"])
     if "hub_splits" in corpus:
         corpus["hub_splits"] = list(corpus["hub_splits"].items())  # their order decides who takes which rows
-    tokenizer: dict[str, Any] = {"kind": task.tokenizer.kind}
-    if task.tokenizer.kind in ("sentencepiece", "words"):
-        tokenizer["vocab_size"] = task.tokenizer.vocab_size
-    if task.tokenizer.kind == "sentencepiece":
-        tokenizer["model"] = task.tokenizer.model
-    settings = {"format": FORMAT, "kind": task.kind, "corpus": corpus, "tokenizer": tokenizer}
+    settings = {"format": FORMAT, "kind": task.kind, "corpus": corpus, "tokenizer": task.tokenizer.essentials()}
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -61,13 +56,6 @@ def _without_folder(path: Any) -> Any:
     if isinstance(path, dict):
         return {side: _without_folder(name) for side, name in path.items()}
     return Path(path).name if isinstance(path, str) and Path(path).expanduser().is_absolute() else path
-
-
-def _check(task: TaskConfig) -> None:
-    if task.kind not in KINDS:
-        raise ValueError(f"task.kind={task.kind} is not known: choose {' or '.join(KINDS)}")
-    if not re.fullmatch(r"\w[\w.-]*", task.name):
-        raise ValueError(f"task.name={task.name} names a folder: use letters, digits, dot, hyphen and underscore only")
 
 
 def _check_splits(task: TaskConfig, splits: Iterable[str]) -> None:

@@ -212,6 +212,7 @@ def train_tokenizer(config: TokenizerConfig, texts: Iterable[str]) -> Tokenizer:
 
     Raises: ValueError where the vocabulary asked for is larger, or smaller, than the text supports.
     """
+    config.check()
     if config.kind == "bytes":
         return Bytes()
     if config.kind == "characters":
@@ -221,11 +222,7 @@ def train_tokenizer(config: TokenizerConfig, texts: Iterable[str]) -> Tokenizer:
         return Characters(sorted(characters - {Characters.unknown}))
     if config.kind == "words":
         return _train_words(config, texts)
-    if config.kind == "sentencepiece":
-        return _train_sentencepiece(config, texts)
-    raise ValueError(
-        f"task.tokenizer.kind={config.kind} is not known: choose sentencepiece, characters, bytes or words"
-    )
+    return _train_sentencepiece(config, texts)
 
 
 def _train_words(config: TokenizerConfig, texts: Iterable[str]) -> Words:
@@ -241,8 +238,6 @@ def _train_words(config: TokenizerConfig, texts: Iterable[str]) -> Words:
         largest = len(SPECIALS) + len(words)
         if config.vocab_size > largest:
             raise ValueError(_too_large(config.vocab_size, largest))
-        if config.vocab_size <= len(SPECIALS):
-            raise ValueError(f"task.tokenizer.vocab_size={config.vocab_size} leaves no room beside the 4 specials")
         words = words[: config.vocab_size - len(SPECIALS)]
     return Words(words)
 
@@ -257,13 +252,7 @@ def _too_large(asked: int, largest: int) -> str:
 def _train_sentencepiece(config: TokenizerConfig, texts: Iterable[str]) -> SentencePiece:
     import sentencepiece
 
-    if config.model not in ("bpe", "unigram"):
-        raise ValueError(f"task.tokenizer.model={config.model} is not known: choose bpe or unigram")
-    if config.vocab_size is None or config.vocab_size <= len(SPECIALS) + 256:
-        raise ValueError(
-            f"task.tokenizer.vocab_size={config.vocab_size} is too small: SentencePiece needs more than 260 entries, "
-            "for the specials and the 256 bytes"
-        )
+    assert config.vocab_size is not None
     model = io.BytesIO()
     try:
         sentencepiece.SentencePieceTrainer.train(
