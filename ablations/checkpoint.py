@@ -24,11 +24,8 @@ def save(path: Path, state: dict[str, Any]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def load(path: Path, signature: str | None) -> dict[str, Any] | None:
-    """The state saved under `path`, None when there is none. Refuses what is damaged or of another run or format.
-
-    `signature` is what `state` was saved with, None where it was saved with none.
-    """
+def load(path: Path, signature: str) -> dict[str, Any] | None:
+    """The state saved under `path`, None when there is none. Refuses what is damaged or of another run or format."""
     if not path.exists():
         return None
     try:

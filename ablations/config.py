@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from omegaconf import II
 
-from data.config import KINDS, TaskConfig
+from data.config import TaskConfig
 from models.config import ModelConfig, PositionConfig, SitesConfig
 from models.projections.choice import one_of
 from models.projections.config import ProjectionConfig
@@ -18,8 +18,6 @@ PRECISIONS = ("auto", "fp32", "bf16")
 SELECTIONS = ("last", "best")
 DEVICES = ("auto", "cpu", "cuda")
 TRACKERS = ("none", "wandb", "wandb_offline")
-TOKENIZERS = ("sentencepiece", "characters", "bytes", "words")
-PIECES = ("bpe", "unigram")
 SITES = {"language_modeling": ("decoder",), "translation": ("encoder", "decoder", "cross")}
 
 
@@ -181,8 +179,7 @@ class RunConfig:
 def check(run: RunConfig) -> None:
     """Everything that can be refused before any work: a ValueError with one sentence that says what to do."""
     _number("seed", run.seed, at_least=0)
-    with _about("task"):
-        _check_task(run.task)
+    run.task.check()
     model = run.model
     with _about("model"):
         _plain("name", model.name)
@@ -213,14 +210,6 @@ def check(run: RunConfig) -> None:
             f"position.max_length={run.position.max_length} is shorter than task.context={context}: "
             "set it to null for what the task needs"
         )
-
-
-def _check_task(task: TaskConfig) -> None:
-    _plain("name", task.name)
-    one_of("kind", task.kind, KINDS)
-    one_of("tokenizer.kind", task.tokenizer.kind, TOKENIZERS)
-    one_of("tokenizer.model", task.tokenizer.model, PIECES)
-    _number("context", task.context, at_least=1)
 
 
 @contextmanager

@@ -3,9 +3,8 @@
 import contextlib
 import os
 import platform
-import time
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -25,42 +24,42 @@ class Place:
     rank: int = 0
     world: int = 1
 
-    def autocast(self, enabled: bool = True) -> AbstractContextManager:
+    def autocast(self) -> AbstractContextManager:
         """Products in bfloat16 where that is the precision; weights stay in float32."""
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled and self.precision == "bf16")
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
-    def total(self, value: Tensor) -> Tensor:
+    def all_reduce(self, value: Tensor) -> Tensor:
         """The sum over all processes."""
         if self.world > 1:
             value = value.clone()
             distributed.all_reduce(value)
         return value
 
-    def gather(self, mine: list[Tensor]) -> list[list[Tensor]]:
+    def all_gather(self, mine: list[Tensor]) -> list[list[Tensor]]:
         """What every process has, by rank."""
         everyone: list[list[Tensor]] = [mine] * self.world
         if self.world > 1:
             distributed.all_gather_object(everyone, mine)
         return everyone
 
-    def agree(self, mine: Any) -> Any:
+    def broadcast(self, mine: Any) -> Any:
         """What the first process has; the others wait for it."""
         told = [mine]
         if self.world > 1:
             distributed.broadcast_object_list(told, src=0)
         return told[0]
 
-    def spread(self, model: nn.Module) -> nn.Module:
+    def data_parallel(self, model: nn.Module) -> nn.Module:
         """The model as every process trains it: gradients averaged over processes."""
         if self.world == 1:
             return model
         return nn.parallel.DistributedDataParallel(model, [self.device] if self.device.type == "cuda" else None)
 
-    def exchange(self, spread: nn.Module, now: bool) -> AbstractContextManager:
-        """Gradients are exchanged between processes in the backward pass inside, or not yet."""
-        if now or not isinstance(spread, nn.parallel.DistributedDataParallel):
+    def gradient_sync(self, model: nn.Module, now: bool) -> AbstractContextManager:
+        """Gradients are averaged over processes in the backward pass inside, or not yet."""
+        if now or not isinstance(model, nn.parallel.DistributedDataParallel):
             return contextlib.nullcontext()
-        return spread.no_sync()
+        return model.no_sync()
 
     def facts(self) -> dict[str, str | int]:
         """For the record: all that changes the last bits of a result. No host name."""
@@ -73,11 +72,6 @@ class Place:
         }
 
 
-def rank_and_world() -> tuple[int, int]:
-    """Which process this is and how many train together, as torchrun tells them."""
-    return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-
-
 def find_place(config: TrainerConfig) -> Place:
     """Chooses the device, joins the process group when torchrun started several processes, and sets the threads."""
     device = config.device
@@ -85,7 +79,7 @@ def find_place(config: TrainerConfig) -> Place:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda" and not torch.cuda.is_available():
         raise ValueError("trainer.device=cuda, but torch finds no CUDA device here: use trainer.device=cpu or auto")
-    rank, world = rank_and_world()
+    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     if device == "cuda":
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
         torch.backends.cuda.matmul.allow_tf32 = False  # fp32 means fp32
@@ -95,32 +89,29 @@ def find_place(config: TrainerConfig) -> Place:
         # Patience: the others wait while the first process scores.
         distributed.init_process_group("nccl" if device == "cuda" else "gloo", timeout=timedelta(hours=6))
     where = torch.device(device, torch.cuda.current_device()) if device == "cuda" else torch.device("cpu")
-    place = Place(where, config.precision, rank, world)
-    if config.precision == "auto":  # a measurement: one process decides
-        place = replace(place, precision=place.agree("bf16" if bf16_is_fast(where) else "fp32"))
-    return place
+    auto = "bf16" if has_bf16_units(where) else "fp32"
+    return Place(where, auto if config.precision == "auto" else config.precision, rank, world)
 
 
-def bf16_is_fast(device: torch.device) -> bool:
-    """Whether bfloat16 products beat float32 by half or more: measured on a CPU, asked of a GPU."""
+def has_bf16_units(device: torch.device) -> bool:
+    """Whether the device multiplies bfloat16 matrices in hardware.
+
+    Asked, not timed: a busy machine would answer another way from one run of a study to the next.
+    """
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    return _product_seconds(torch.float32) > 1.5 * _product_seconds(torch.bfloat16)
-
-
-def _product_seconds(dtype: torch.dtype) -> float:
-    a = torch.ones(512, 512, dtype=dtype)
-    times = []
-    for _ in range(6):  # the best of six: other work on the machine only ever slows a product down
-        start = time.perf_counter()
-        torch.mm(a, a)
-        times.append(time.perf_counter() - start)
-    return min(times)
+    return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(_cpuinfo("flags", "Features").split())
 
 
 def _name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    cpuinfo = Path("/proc/cpuinfo")
-    models = [li for li in cpuinfo.read_text().splitlines() if li.startswith("model name")] if cpuinfo.exists() else []
-    return models[0].split(":", 1)[1].strip() if models else platform.processor()
+    return _cpuinfo("model name") or platform.processor()
+
+
+def _cpuinfo(*names: str) -> str:
+    """What Linux says of the first processor under the first of these names it knows; elsewhere nothing."""
+    file = Path("/proc/cpuinfo")
+    lines = file.read_text().splitlines() if file.exists() else []
+    said = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    return next((said[name] for name in names if name in said), "")

@@ -8,11 +8,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from ablations.config import EvaluationConfig
+from ablations.config import RunConfig
 from ablations.device import Place
 from ablations.trainer import summed_losses
 from data.batch import BOS, EOS
-from data.config import TaskConfig
 from data.loader import evaluation_batches
 from data.prepared import Prepared
 from models.decode import translate
@@ -22,15 +21,24 @@ from models.transformer import LanguageModel, Translator
 BLEU_TOKENIZERS = {"zh": "zh", "ja": "char", "ko": "char", "th": "char"}
 
 
+def score(
+    model: LanguageModel | Translator, prepared: Prepared, split: str, config: RunConfig
+) -> tuple[dict[str, Any], list[str]]:
+    """All numbers of a split for the record, in float32 whatever the training precision, and the hypotheses."""
+    nll, count = nats_per_token(model, prepared, split, config)
+    numbers: dict[str, Any] = perplexities(nll, count, prepared.facts["splits"][split])
+    if isinstance(model, LanguageModel):
+        context = config.task.context
+        return {**numbers, "window": {"context": context, "stride": config.evaluation.stride or context}}, []
+    found = hypotheses(model, prepared, split, config)
+    scores = translation_scores(found, prepared.lines(split, "target"), config.task.target_lang)
+    search = {"beam": config.evaluation.beam, "length_penalty": config.evaluation.length_penalty}
+    return {**numbers, **scores, **search}, found
+
+
 @torch.inference_mode()
 def nats_per_token(
-    model: nn.Module,
-    prepared: Prepared,
-    split: str,
-    task: TaskConfig,
-    evaluation: EvaluationConfig,
-    tokens: int,
-    place: Place | None = None,
+    model: nn.Module, prepared: Prepared, split: str, config: RunConfig, place: Place | None = None
 ) -> tuple[float, int]:
     """Mean negative log-likelihood over every real target of a split, each scored once, and their number.
 
@@ -39,39 +47,43 @@ def nats_per_token(
     model.eval()
     device = next(model.parameters()).device
     total, count = 0.0, 0
-    batches = evaluation_batches(prepared, split, tokens, task.context, evaluation.stride)
+    tokens, context = config.trainer.eval_batch_tokens, config.task.context
+    batches = evaluation_batches(prepared, split, tokens, context, config.evaluation.stride)
     for batch in itertools.islice(batches, place.rank, None, place.world) if place else batches:
         loss, _ = summed_losses(model(**batch.to(device).inputs), batch.targets.to(device), 0.0)
         total, count = total + loss.double().item(), count + batch.tokens
     if place:
-        total, count = place.total(torch.tensor([total, count], dtype=torch.float64, device=device)).tolist()
+        total, count = place.all_reduce(torch.tensor([total, count], dtype=torch.float64, device=device)).tolist()
     return total / count, int(count)
 
 
-def perplexities(nll: float, tokens: int, facts: dict[str, int]) -> dict[str, float]:
-    """Token, word and byte perplexity and bits per byte from one sum of nats and the split's counts of raw text."""
+def perplexities(nll: float, tokens: int, facts: dict[str, Any]) -> dict[str, float]:
+    """Perplexities from one sum of nats and the split's counts of raw text.
+
+    By token always; by word where all of the text was scored; by byte, and bits per byte, where the tokenizer also
+    loses nothing of it: text that became <unk> or was cut off costs no bits, so the figure would be too good.
+    """
     nats = nll * tokens
-    return {
-        "nll": nll,
-        "tokens": tokens,
-        "token_perplexity": _exp(nll),
-        "word_perplexity": _exp(nats / facts["words"]),
-        "byte_perplexity": _exp(nats / facts["bytes"]),
-        "bits_per_byte": nats / facts["bytes"] / math.log(2),
-    }
+    numbers = {"nll": nll, "tokens": tokens, "token_perplexity": _exp(nll)}
+    if facts.get("truncated", 0) == 0:
+        numbers["word_perplexity"] = _exp(nats / facts["words"])
+        if facts["lossless"]:
+            numbers["byte_perplexity"] = _exp(nats / facts["bytes"])
+            numbers["bits_per_byte"] = nats / facts["bytes"] / math.log(2)
+    return numbers
 
 
 @torch.inference_mode()
-def hypotheses(
-    model: Translator, prepared: Prepared, split: str, task: TaskConfig, evaluation: EvaluationConfig, tokens: int
-) -> list[str]:
+def hypotheses(model: Translator, prepared: Prepared, split: str, config: RunConfig) -> list[str]:
     """The model's translation of every source line, detokenised, in the order of the corpus, each one line."""
     model.eval()
+    evaluation, context = config.evaluation, config.task.context
     device = next(model.parameters()).device
     lines = [""] * len(prepared.lines(split, "source"))
-    for batch in evaluation_batches(prepared, split, max(1, tokens // evaluation.beam), task.context):
+    tokens = max(1, config.trainer.eval_batch_tokens // evaluation.beam)
+    for batch in evaluation_batches(prepared, split, tokens, context):
         source, mask = batch.inputs["source"].to(device), batch.inputs["source_mask"].to(device)
-        limit = (1.5 * mask.sum(1) + 10).long().clamp(max=task.context)
+        limit = (1.5 * mask.sum(1) + 10).long().clamp(max=context)
         found = translate(
             model,
             source,
@@ -85,6 +97,15 @@ def hypotheses(
         for row, ids in zip(batch.rows, found, strict=True):
             lines[row] = re.sub("[\r\n]+", " ", prepared.tokenizer.decode(ids))
     return lines
+
+
+def samples(prepared: Prepared, split: str, hypotheses: list[str], count: int) -> list[dict[str, str]]:
+    """The first translations of a split beside source and reference."""
+    rows = zip(prepared.lines(split, "source"), prepared.lines(split, "target"), hypotheses, strict=True)
+    return [
+        {"split": split, "source": source, "reference": reference, "hypothesis": hypothesis}
+        for source, reference, hypothesis in itertools.islice(rows, count)
+    ]
 
 
 def translation_scores(found: list[str], references: list[str], target_lang: str) -> dict[str, Any]:
@@ -101,24 +122,6 @@ def translation_scores(found: list[str], references: list[str], target_lang: str
         "chrf_signature": str(chrf.get_signature()),
         "exact_match": 100 * sum(a == b for a, b in zip(found, references, strict=True)) / len(references),
     }
-
-
-def score(
-    model: LanguageModel | Translator,
-    prepared: Prepared,
-    split: str,
-    task: TaskConfig,
-    evaluation: EvaluationConfig,
-    tokens: int,
-) -> tuple[dict[str, Any], list[str]]:
-    """All numbers of a split for the record, in float32 whatever the training precision, and the hypotheses."""
-    nll, count = nats_per_token(model, prepared, split, task, evaluation, tokens)
-    numbers: dict[str, Any] = perplexities(nll, count, prepared.facts["splits"][split])
-    if isinstance(model, LanguageModel):
-        return {**numbers, "window": {"context": task.context, "stride": evaluation.stride or task.context}}, []
-    found = hypotheses(model, prepared, split, task, evaluation, tokens)
-    scores = translation_scores(found, prepared.lines(split, "target"), task.target_lang)
-    return {**numbers, **scores, "beam": evaluation.beam, "length_penalty": evaluation.length_penalty}, found
 
 
 def _exp(nats: float) -> float:

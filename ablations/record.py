@@ -8,6 +8,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from data.config import TokenizerConfig
+
 SCHEMA = 1
 STATUSES = ("finished", "diverged", "failed")
 KEYS = ("study", "strategy", "sites", "task", "kind", "signature", "status", "seed", "config")
@@ -68,6 +70,7 @@ def identity(config: dict[str, Any]) -> dict[str, Any]:
             part = part.get(parent, {})
         part.pop(last, None)
 
+    result["task"]["tokenizer"] = TokenizerConfig(**result["task"]["tokenizer"]).essentials()
     model = result["model"]
     if model.get("head_dim") is None and model["d_model"] % model["heads"] == 0:
         model["head_dim"] = model["d_model"] // model["heads"]
@@ -89,8 +92,6 @@ def _idle(config: dict[str, Any]) -> tuple[str, ...]:
         "position.base": config["position"]["kind"] not in ("sinusoidal", "rotary"),
         "position.max_length": config["position"]["kind"] != "learned",
         "evaluation.length_penalty": config["evaluation"]["beam"] == 1,
-        "task.tokenizer.vocab_size": config["task"]["tokenizer"]["kind"] in ("bytes", "characters"),
-        "task.tokenizer.model": config["task"]["tokenizer"]["kind"] != "sentencepiece",
     }
     return tuple(path for path, unused in idle.items() if unused)
 

@@ -6,10 +6,11 @@ from typing import Any
 
 from ablations import checkpoint, record
 from ablations.compose import from_plain
-from ablations.config import check
+from ablations.config import EvaluationConfig, check
 from ablations.device import find_place
+from ablations.evaluator import score
+from ablations.model import build
 from ablations.record import write_text
-from ablations.run import build, method, score_splits
 from data.prepare import prepare
 
 
@@ -45,8 +46,19 @@ def rescore(
     model.load_state_dict(saved["model"])
     written = []
     for split in splits or entry["scores"]:
-        scores, _ = score_splits(model, prepared, [split], config, folder)
-        target = folder / f"evaluation.{split}{method(config)}.json"
-        write_text(target, json.dumps(scores, indent=1) + "\n")
-        written.append((target, scores))
+        numbers, hypotheses = score(model, prepared, split, config)
+        target = folder / f"evaluation.{split}{_method(config.evaluation, entry['kind'])}.json"
+        write_text(target, json.dumps({split: numbers}, indent=1) + "\n")
+        if hypotheses:
+            write_text(target.with_suffix(".txt"), "\n".join(hypotheses) + "\n")
+        written.append((target, {split: numbers}))
     return written
+
+
+def _method(evaluation: EvaluationConfig, kind: str) -> str:
+    """How a split is scored, as part of a file's name: ".beam5", ".beam5.penalty0.6", ".stride64" or nothing."""
+    if kind == "language_modeling":
+        return "" if evaluation.stride is None else f".stride{evaluation.stride}"
+    return f".beam{evaluation.beam}" + (
+        "" if evaluation.length_penalty == 1 else f".penalty{evaluation.length_penalty:g}"
+    )

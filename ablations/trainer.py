@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -20,7 +20,7 @@ from models.init import stream
 
 
 @dataclass
-class Progressed:
+class TrainingState:
     """How far a run has come; all of it is in the checkpoint."""
 
     step: int = 0
@@ -30,7 +30,6 @@ class Progressed:
     best_step: int = 0
     curve: list[dict[str, float]] = field(default_factory=list)
     diverged: str | None = None
-    precision: str | None = None  # the one it began with: `auto` measures, and may find another when it goes on
 
 
 class Trainer:
@@ -61,47 +60,47 @@ class Trainer:
         self.optim_config, self.config, self.place = optim, config, place
         self.folder, self.signature = folder, signature
         self.optimizer = optimizer(model, optim)
-        self.spread = place.spread(model)
-        self.forward = torch.compile(self.spread) if config.compile else self.spread
-        self.so_far = Progressed()
+        self.data_parallel = place.data_parallel(model)
+        self.forward = torch.compile(self.data_parallel) if config.compile else self.data_parallel
+        self.state = TrainingState()
         # Dropout has a stream of its own, one per process; data order and initial weights do not draw from it.
         torch.manual_seed(stream(seed, f"dropout/{place.rank}"))
         self._restore()
-        self.so_far.precision = self.so_far.precision or place.precision
-        self.place = replace(place, precision=self.so_far.precision)
 
-    def fit(self, report: Callable[[dict[str, float]], None]) -> Progressed:
+    def fit(self, report: Callable[[dict[str, float]], None]) -> TrainingState:
         """Trains to the last step and leaves the selected weights in the model; `report` is given every log line."""
-        config, so_far = self.config, self.so_far
-        logged, since = Logged(self.place), time.perf_counter()
-        while so_far.step < config.steps and so_far.diverged is None:
-            step = so_far.step + 1
+        config, state = self.config, self.state
+        logged, since = RunningSums(self.place), time.perf_counter()
+        while state.step < config.steps and state.diverged is None:
+            step = state.step + 1
             lr = learning_rate(self.optim_config, step, config.steps)
             logged.add(*self._step(self.loader.take(config.accumulate), lr))
-            so_far.step = step
+            state.step = step
             validate = step % config.eval_every == 0 or step == config.steps
             save = validate or step % config.checkpoint_every == 0
             if not (save or step % config.log_every == 0):
                 continue
             numbers = {"step": step, "lr": lr, **logged.read()}
-            so_far.seconds += time.perf_counter() - since
-            so_far.tokens += int(numbers.pop("tokens"))
+            state.seconds += time.perf_counter() - since
+            state.tokens += int(numbers.pop("tokens"))
             if not math.isfinite(numbers["loss"] + numbers["grad_norm"]):
-                so_far.diverged = f"loss {numbers['loss']}, gradient norm {numbers['grad_norm']} by step {step}"
+                state.diverged = f"loss {numbers['loss']}, gradient norm {numbers['grad_norm']} by step {step}"
             elif validate:
                 numbers["valid_nll"] = self._validate(step)
-            numbers["tokens_per_second"] = so_far.tokens / so_far.seconds
-            so_far.curve.append(numbers)
+                if not math.isfinite(numbers["valid_nll"]):
+                    state.diverged = f"validation loss {numbers['valid_nll']} at step {step}"
+            numbers["tokens_per_second"] = state.tokens / state.seconds
+            state.curve.append(numbers)
             report(numbers)
             if save:
                 self._save()
             since = time.perf_counter()
-        if config.select == "best" and so_far.best_step and so_far.diverged is None and self.place.rank == 0:
-            best = checkpoint.load(self.folder / "best.pt", None)
+        if config.select == "best" and state.best_step and state.diverged is None and self.place.rank == 0:
+            best = checkpoint.load(self.folder / "best.pt", self.signature)
             if best is None:
                 raise ValueError(f"{self.folder / 'best.pt'} is gone: delete checkpoint.pt beside it to start anew")
             self.model.load_state_dict(best["model"])
-        return so_far
+        return state
 
     def _step(self, batches: list[Batch], lr: float) -> tuple[Tensor, Tensor, int]:
         """One optimizer step over all micro-batches of all processes: (summed loss, gradient norm, own targets).
@@ -110,11 +109,11 @@ class Trainer:
         """
         self.model.train()
         place, tokens = self.place, sum(batch.tokens for batch in batches)
-        total = place.total(torch.tensor(float(tokens), device=place.device))
+        total = place.all_reduce(torch.tensor(float(tokens), device=place.device))
         losses = torch.zeros((), device=place.device)
         for i, batch in enumerate(batches):
             batch = batch.to(place.device)
-            with place.exchange(self.spread, now=i + 1 == len(batches)):
+            with place.gradient_sync(self.data_parallel, now=i + 1 == len(batches)):
                 with place.autocast():
                     logits = self.forward(**batch.inputs)
                 loss, smoothed = summed_losses(logits, batch.targets, self.optim_config.label_smoothing)
@@ -131,46 +130,47 @@ class Trainer:
     def _validate(self, step: int) -> float:
         with self.place.autocast():
             nll = self.validate(self.model)
-        if nll < self.so_far.best_nll:
-            self.so_far.best_nll, self.so_far.best_step = nll, step
+        if nll < self.state.best_nll:
+            self.state.best_nll, self.state.best_step = nll, step
             if self.config.select == "best" and self.place.rank == 0:
-                checkpoint.save(self.folder / "best.pt", {"model": self.model.state_dict()})
+                best = {"signature": self.signature, "model": self.model.state_dict()}
+                checkpoint.save(self.folder / "best.pt", best)
         return nll
 
     def _save(self) -> None:
-        random_states = self.place.gather([torch.get_rng_state(), *self._cuda_random_state()])
+        random_states = self.place.all_gather([torch.get_rng_state(), *self._cuda_random_state()])
         if self.place.rank != 0:
             return
-        state = {
+        saved = {
             "signature": self.signature,
-            "so_far": vars(self.so_far),
+            "state": vars(self.state),
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "loader": self.loader.state_dict(),
             "random_states": random_states,
         }
-        checkpoint.save(self.folder / "checkpoint.pt", state)
+        checkpoint.save(self.folder / "checkpoint.pt", saved)
 
     def _cuda_random_state(self) -> list[Tensor]:
         return [torch.cuda.get_rng_state()] if self.place.device.type == "cuda" else []
 
     def _restore(self) -> None:
-        state = checkpoint.load(self.folder / "checkpoint.pt", self.signature)
-        if state is None:
+        saved = checkpoint.load(self.folder / "checkpoint.pt", self.signature)
+        if saved is None:
             return
-        self.so_far = Progressed(**state["so_far"])
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.loader.load_state_dict(state["loader"])
-        if self.place.rank >= len(state["random_states"]):
+        self.state = TrainingState(**saved["state"])
+        self.model.load_state_dict(saved["model"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.loader.load_state_dict(saved["loader"])
+        if self.place.rank >= len(saved["random_states"]):
             return  # a process that was not there before begins its own stream
-        cpu, *cuda = state["random_states"][self.place.rank]
+        cpu, *cuda = saved["random_states"][self.place.rank]
         torch.set_rng_state(cpu)
         if cuda and self.place.device.type == "cuda":
             torch.cuda.set_rng_state(cuda[0])
 
 
-class Logged:
+class RunningSums:
     """Sums since the last log line, kept on the device so that steps need not wait for it."""
 
     def __init__(self, place: Place):
@@ -189,7 +189,7 @@ class Logged:
     def read(self) -> dict[str, float]:
         """Loss in nats per target over all processes, the last gradient norm before clipping, targets seen."""
         tokens = self.loss.new_tensor(self.tokens, dtype=torch.float64)
-        sums = self.place.total(torch.stack([self.loss.double(), tokens])).tolist()
+        sums = self.place.all_reduce(torch.stack([self.loss.double(), tokens])).tolist()
         numbers = {"loss": sums[0] / sums[1], "grad_norm": self.norm.item(), "tokens": sums[1]}
         self.clear()
         return numbers

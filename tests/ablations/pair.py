@@ -1,15 +1,13 @@
 """What each of two processes does for test_processes.py: `torchrun --nproc-per-node=2 pair.py CACHE FOLDER`."""
 
 import contextlib
-import json
 import os
 import sys
 from pathlib import Path
 
 import torch
 
-from ablations import device, run, trainer
-from ablations.config import TrainerConfig
+from ablations import run, trainer
 from tests.ablations.cells import config
 
 # Two batches a step for each of two processes, so that gradients are exchanged after the second one only.
@@ -20,7 +18,7 @@ RANK = int(os.environ.get("RANK", 0))
 
 
 def main(cache: Path, folder: Path) -> None:
-    """Writes, per process: the weights it ended with, what it printed, the seed of its dropout, its precision."""
+    """Writes, per process: the weights it ended with, what it printed, the seed of its dropout."""
     torch.set_num_threads(1)
 
     def do(name: str, *overrides: str) -> None:
@@ -29,9 +27,9 @@ def main(cache: Path, folder: Path) -> None:
 
         def fit_and_tell(self, report):
             (folder / name / f"stream.{RANK}").write_text(str(torch.initial_seed()))
-            so_far = fit(self, report)
+            state = fit(self, report)
             torch.save(self.model.state_dict(), folder / name / f"weights.{RANK}.pt")
-            return so_far
+            return state
 
         trainer.Trainer.fit = fit_and_tell
         try:
@@ -59,11 +57,6 @@ def main(cache: Path, folder: Path) -> None:
     do("broken")
 
     do("sober", *SOBER)
-
-    # A CPU measures whether bfloat16 is fast, and a busy one may measure anything.
-    device.bf16_is_fast = lambda _: RANK == 1
-    place = device.find_place(TrainerConfig(device="cpu"))
-    (folder / f"place.{RANK}").write_text(json.dumps([place.rank, place.world, place.precision]))
 
 
 if __name__ == "__main__":

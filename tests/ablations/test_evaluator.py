@@ -9,8 +9,9 @@ import torch
 from torch import nn
 
 from ablations import evaluator, run
-from ablations.config import EvaluationConfig
+from ablations.config import EvaluationConfig, RunConfig, TrainerConfig
 from ablations.evaluator import hypotheses, nats_per_token, perplexities, score, translation_scores
+from ablations.model import build
 from data.batch import BOS, EOS
 from data.config import CorpusConfig, TaskConfig, TokenizerConfig
 from data.prepare import prepare
@@ -45,13 +46,13 @@ def pairs(cache: Path) -> Prepared:
 def language_model(prepared: Prepared, cache: Path, *overrides: str) -> LanguageModel:
     asked = config(cache, cache, *overrides)
     asked.task = prepared.task
-    model = run.build(asked, prepared)
+    model = build(asked, prepared)
     assert isinstance(model, LanguageModel)
     return model
 
 
 def translator(prepared: Prepared, cache: Path, *overrides: str) -> Translator:
-    model = run.build(config(cache, cache, *overrides), prepared)
+    model = build(config(cache, cache, *overrides), prepared)
     assert isinstance(model, Translator)
     return model
 
@@ -69,7 +70,12 @@ class Bigrams(nn.Module):
 
 
 def nats(prepared: Prepared, model: nn.Module, split: str = "test", batch: int = 64, stride: int | None = None):
-    return nats_per_token(model, prepared, split, prepared.task, EvaluationConfig(stride=stride), batch)
+    return nats_per_token(model, prepared, split, scoring(prepared, EvaluationConfig(stride=stride), batch))
+
+
+def scoring(prepared: Prepared, evaluation: EvaluationConfig, batch: int) -> RunConfig:
+    """What the evaluator reads of a run's configuration."""
+    return RunConfig(task=prepared.task, evaluation=evaluation, trainer=TrainerConfig(eval_batch_tokens=batch))
 
 
 # ---- negative log-likelihood
@@ -118,14 +124,14 @@ def test_a_window_scores_what_lies_behind_the_one_before(text: Prepared, cache: 
 def test_scores_depend_on_the_model_alone(text: Prepared, pairs: Prepared, cache: Path, kind: str):
     """Not on how much is scored at once, on dropout, or on chance; and nobody else's random numbers are used up."""
     prepared = text if kind == "language_modeling" else pairs
-    build = language_model if kind == "language_modeling" else translator
-    model = build(prepared, cache, "model.dropout=0.5", "model.attention_dropout=0.5")
+    make = language_model if kind == "language_modeling" else translator
+    model = make(prepared, cache, "model.dropout=0.5", "model.attention_dropout=0.5")
     evaluation = EvaluationConfig(beam=3)
     answers = []
     for batch in (16, 50, 4000):
         model.train()
         before = torch.get_rng_state()
-        answers.append(score(model, prepared, "test", prepared.task, evaluation, batch))
+        answers.append(score(model, prepared, "test", scoring(prepared, evaluation, batch)))
         assert torch.equal(before, torch.get_rng_state())
     for numbers, found in answers[1:]:
         assert found == answers[0][1]
@@ -226,7 +232,7 @@ def test_hypotheses_come_in_the_order_of_the_corpus(pairs: Prepared, cache: Path
     told: list[dict] = []
     monkeypatch.setattr(evaluator, "translate", echo(told))
     sources = pairs.lines("test", "source")
-    assert hypotheses(translator(pairs, cache), pairs, "test", pairs.task, GREEDY, 24) == sources
+    assert hypotheses(translator(pairs, cache), pairs, "test", scoring(pairs, GREEDY, 24)) == sources
     lengths = [length for asked in told for length in asked["lengths"]]
     assert lengths == sorted(lengths) != [len(line.split()) + 1 for line in sources], "though decoded by length"
 
@@ -235,7 +241,7 @@ def test_the_search_is_the_one_asked_for(pairs: Prepared, cache: Path, monkeypat
     told: list[dict] = []
     monkeypatch.setattr(evaluator, "translate", echo(told))
     asked = EvaluationConfig(beam=4, length_penalty=0.6)
-    hypotheses(translator(pairs, cache), pairs, "test", pairs.task, asked, 64)
+    hypotheses(translator(pairs, cache), pairs, "test", scoring(pairs, asked, 64))
     context = pairs.task.context
     for batch in told:
         assert (batch["beam"], batch["length_penalty"], batch["bos"], batch["eos"]) == (4, 0.6, BOS, EOS)
@@ -246,7 +252,7 @@ def test_the_search_is_the_one_asked_for(pairs: Prepared, cache: Path, monkeypat
 def test_more_beams_than_room_are_searched_sentence_by_sentence(pairs: Prepared, cache: Path, monkeypatch):
     told: list[dict] = []
     monkeypatch.setattr(evaluator, "translate", echo(told))
-    found = hypotheses(translator(pairs, cache), pairs, "test", pairs.task, EvaluationConfig(beam=50), 8)
+    found = hypotheses(translator(pairs, cache), pairs, "test", scoring(pairs, EvaluationConfig(beam=50), 8))
     assert found == pairs.lines("test", "source") and {batch["rows"] for batch in told} == {1}
 
 
@@ -254,5 +260,5 @@ def test_a_hypothesis_is_one_line(pairs: Prepared, cache: Path, monkeypatch):
     """Hypotheses are kept one per line; a model that writes in bytes can write a line break."""
     monkeypatch.setattr(evaluator, "translate", echo([]))
     monkeypatch.setattr(pairs.tokenizer, "decode", lambda ids: "two\nlines\r")
-    found = hypotheses(translator(pairs, cache), pairs, "test", pairs.task, GREEDY, 64)
+    found = hypotheses(translator(pairs, cache), pairs, "test", scoring(pairs, GREEDY, 64))
     assert set(found) == {"two lines "}

@@ -14,6 +14,7 @@ from ablations import errors, record, run, trainer
 from ablations.compose import CONF
 from ablations.device import Place
 from ablations.evaluator import nats_per_token
+from ablations.model import build
 from data.prepare import prepare
 from tests.ablations.cells import asked, config, do, timeless, weights
 from tests.ablations.pair import OPTIONS, SOBER
@@ -123,24 +124,20 @@ def test_processes_share_the_validation(pair: Path, cache: Path):
     assert entry["curve"][-1]["valid_nll"] == pytest.approx(entry["scores"]["valid"]["nll"], rel=1e-6)
 
     class Share(Place):
-        def total(self, value):
+        def all_reduce(self, value):
             shares.append(value)
             return value
 
     asked_for = config(cache, cache)
     prepared, shares = prepare(asked_for.task, None, str(cache)), []
-    model = run.build(asked_for, prepared)
-    given = (model, prepared, "test", asked_for.task, asked_for.evaluation, 32)
+    model = build(asked_for, prepared)
+    asked_for.trainer.eval_batch_tokens = 32
+    given = (model, prepared, "test", asked_for)
     for rank in (0, 1):
         nats_per_token(*given, Share(torch.device("cpu"), "fp32", rank, 2))
     nll, count = nats_per_token(*given)
     assert sum(shares).tolist() == pytest.approx([nll * count, count])
     assert min(tokens for _, tokens in map(torch.Tensor.tolist, shares)) > count / 4, "about a half for each"
-
-
-def test_the_first_process_decides_on_the_precision(pair: Path):
-    places = [json.loads((pair / f"place.{rank}").read_text()) for rank in (0, 1)]
-    assert places == [[0, 2, "fp32"], [1, 2, "fp32"]], "though the second one measured bf16 to be fast"
 
 
 def test_two_processes_go_on_where_one_stopped(cache: Path, tmp_path: Path, monkeypatch):

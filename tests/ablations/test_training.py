@@ -11,6 +11,7 @@ import torch
 from ablations import run, trainer
 from ablations.config import OptimConfig, TrainerConfig
 from ablations.device import Place
+from ablations.model import build
 from ablations.optim import learning_rate
 from ablations.trainer import Trainer, summed_losses
 from data.batch import IGNORE
@@ -97,13 +98,13 @@ def test_a_run_killed_while_scoring_is_scored_not_trained_again(cache: Path, tmp
     options = ("trainer.steps=6", "trainer.eval_every=2", f"trainer.select={select}")
     straight = do(cache, tmp_path / "straight", *options)
 
-    score_splits = run.score_splits
-    monkeypatch.setattr(run, "score_splits", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    score = run.score
+    monkeypatch.setattr(run, "score", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         run.run(config(cache, tmp_path / "broken", *options), [])
     assert not list(tmp_path.glob("broken/records/*/*")), "no record of a run that is not at its end"
 
-    monkeypatch.setattr(run, "score_splits", score_splits)
+    monkeypatch.setattr(run, "score", score)
     monkeypatch.setattr(trainer.Trainer, "_step", lambda *_: pytest.fail("trained again"))
     resumed = do(cache, tmp_path / "broken", *options)
     assert resumed["scores"] == straight["scores"]
@@ -137,7 +138,7 @@ def test_accumulation_equals_one_big_batch(cache: Path, tmp_path: Path):
     micro = [next(it) for it in [iter(batches)] for _ in range(3)]
     assert len({batch.tokens for batch in micro}) > 1, "otherwise the test could not tell"
 
-    model = run.build(asked, prepared)
+    model = build(asked, prepared)
     together = copy.deepcopy(model)
     fit = Trainer(model, batches, lambda _: 0.0, asked.optim, asked.trainer, Place(torch.device("cpu"), "fp32"),
                   tmp_path / "work", "0", 0)  # fmt: skip
