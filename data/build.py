@@ -139,6 +139,7 @@ def _blocks(text: str) -> Iterator[str]:
 def _write_stream(folder: Path, split: str, items: Iterator[Item], tokenizer: Tokenizer) -> dict[str, int]:
     """`<split>.text.npy`: bos, the documents, eos between them. And `<split>.text.txt`, except for train."""
     counts: dict[str, int] = dict.fromkeys(("tokens", "words", "bytes", "lines", "documents", "unknown"), 0)
+    counts["lossless"] = True
     stream = ArrayWriter(folder / f"{split}.text.npy", _dtype(tokenizer))
     stream.extend([BOS])
     with _text_files(folder, split, ("text",)) as raw:
@@ -149,6 +150,7 @@ def _write_stream(folder: Path, split: str, items: Iterator[Item], tokenizer: To
             for block in _blocks(document):
                 ids = tokenizer.encode(block)
                 stream.extend(ids)
+                counts["lossless"] = counts["lossless"] and tokenizer.keeps(block, ids)
                 counts["unknown"] += ids.count(UNK)
                 counts["words"] += len(block.split())
                 counts["bytes"] += len(block.encode())
@@ -165,6 +167,7 @@ def _write_pairs(folder: Path, split: str, items: Iterator[Item], tokenizer: Tok
     counts: dict[str, int] = dict.fromkeys(
         ("pairs", "tokens", "source_tokens", "words", "bytes", "lines", "blank", "unknown"), 0
     )
+    counts["lossless"] = True
     flat = {side: ArrayWriter(folder / f"{split}.{side}.npy", _dtype(tokenizer)) for side in ("source", "target")}
     offsets = {side: ArrayWriter(folder / f"{split}.{side}_offsets.npy", np.uint64) for side in flat}
     for writer in offsets.values():
@@ -180,6 +183,7 @@ def _write_pairs(folder: Path, split: str, items: Iterator[Item], tokenizer: Tok
                 offsets[side].extend([flat[side].length])
                 if side in raw:
                     raw[side].write(text + "\n")
+                counts["lossless"] = counts["lossless"] and tokenizer.keeps(text, ids)
                 counts["unknown"] += ids.count(UNK)
             counts["pairs"] += 1
             counts["words"] += len(target.split())

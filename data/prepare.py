@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from data.build import build
 from data.config import CorpusConfig, TaskConfig
 from data.corpora import open_corpus
 from data.files import MissingCorpusError
-from data.prepared import FORMAT, Prepared
+from data.prepared import FORMAT, DamagedError, Prepared
 
 
 def prepare(task: TaskConfig, corpora: str | None, cache: str) -> Prepared:
@@ -23,23 +22,32 @@ def prepare(task: TaskConfig, corpora: str | None, cache: str) -> Prepared:
     Raises: MissingCorpusError, ValueError; both say what to do.
     """
     task.check()
-    home = Path(cache).expanduser() / task.name / config_digest(task)
+    home = _home(cache, task)
     try:
         corpus = open_corpus(task, corpora)
-        if not corpus.local and (prepared := _found(home, task)) is not None:
+        if corpus.local:
+            _check_splits(task, corpus.splits)
+            return Prepared.find(home / corpus.content(), task) or build(task, corpus, home)
+        if (prepared := _found(home, task)) is not None:
             return prepared
-        _check_splits(task, corpus.splits)
-        if corpus.local and (prepared := Prepared.find(home / corpus.content(), task)) is not None:
-            return prepared
+        _check_splits(task, corpus.splits, MissingCorpusError)  # files elsewhere may have what the hub lacks
         return build(task, corpus, home)
     except MissingCorpusError as missing:
-        if (prepared := _found(home, task)) is None:
-            raise _damaged(home, missing) from None
-        return prepared
+        if (prepared := _found(home, task)) is not None:
+            return prepared
+        if (unusable := _unusable(cache, task)) is None:
+            raise
+        raise ValueError(
+            f"{unusable}, and its source is not here to build it again: give paths.corpora=FOLDER, or prepare it where "
+            "the source is (scripts/prepare.py) and copy the folder here"
+        ) from missing
 
 
-def config_digest(task: TaskConfig) -> str:
-    """Digest of the settings that decide which integers come out; no context, test list, or folder is among them."""
+def config_digest(task: TaskConfig, version: int = FORMAT) -> str:
+    """Digest of the settings that decide which integers come out; no context, test list, or folder is among them.
+
+    `version`: the format of the prepared folder.
+    """
     defaults = dataclasses.asdict(CorpusConfig())
     corpus = {key: value for key, value in dataclasses.asdict(task.corpus).items() if value != defaults[key]}
     if "files" in corpus:
@@ -48,7 +56,7 @@ def config_digest(task: TaskConfig) -> str:
         corpus["hub"] = _without_folder(corpus["hub"])
     if "hub_splits" in corpus:
         corpus["hub_splits"] = list(corpus["hub_splits"].items())  # their order decides who takes which rows
-    settings = {"format": FORMAT, "kind": task.kind, "corpus": corpus, "tokenizer": task.tokenizer.essentials()}
+    settings = {"format": version, "kind": task.kind, "corpus": corpus, "tokenizer": task.tokenizer.essentials()}
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -58,23 +66,21 @@ def _without_folder(path: Any) -> Any:
     return Path(path).name if isinstance(path, str) and Path(path).expanduser().is_absolute() else path
 
 
-def _check_splits(task: TaskConfig, splits: Iterable[str]) -> None:
-    splits = tuple(splits)
+def _check_splits(task: TaskConfig, splits: tuple[str, ...], error: type[Exception] = ValueError) -> None:
     for needed in ("train", "valid"):
         if needed not in splits:
-            raise ValueError(f"task {task.name} has no {needed} text, only {', '.join(splits)}")
+            raise error(f"task {task.name} has no {needed} text, only {', '.join(splits)}")
     if missing := [split for split in task.test if split not in splits]:
         there = [split for split in splits if split not in ("train", "valid")]
         hint = f"type 'task.test=[{','.join(split for split in task.test if split in there) or ','.join(there)}]'"
         if set(missing) <= set(task.corpus.files):
             hint += ", or give paths.corpora=FOLDER, for files that have more"
-        raise ValueError(f"task.test asks for {', '.join(missing)}, which this corpus does not have: {hint}")
+        raise error(f"task.test asks for {', '.join(missing)}, which this corpus does not have: {hint}")
 
 
 def _found(home: Path, task: TaskConfig) -> Prepared | None:
     """The one whole prepared folder of these settings. Raises: ValueError where there are several."""
-    opened = [Prepared.find(folder, task) for folder in _folders(home)]
-    whole = [prepared for prepared in opened if prepared is not None]
+    whole = [prepared for folder in _folders(home) if (prepared := Prepared.find(folder, task)) is not None]
     if len({prepared.digest for prepared in whole}) > 1:
         raise ValueError(
             f"{home} holds {len(whole)} prepared texts and their source is not here to choose between them: "
@@ -86,15 +92,22 @@ def _found(home: Path, task: TaskConfig) -> Prepared | None:
     return whole[0]
 
 
+def _home(cache: str, task: TaskConfig, version: int = FORMAT) -> Path:
+    return Path(cache).expanduser() / task.name / config_digest(task, version)
+
+
 def _folders(home: Path) -> list[Path]:
     return sorted(home.glob("[0-9a-f]*")) if home.is_dir() else []
 
 
-def _damaged(home: Path, missing: MissingCorpusError) -> Exception:
-    """What to say without text and without a whole folder."""
-    if not (folders := _folders(home)):
-        return missing
-    return ValueError(
-        f"the prepared text {folders[0]} is damaged and its source is not here to build it again: "
-        f"copy the folder again ({missing})"
-    )
+def _unusable(cache: str, task: TaskConfig) -> str | None:
+    """What is wrong with the folder of these settings, where there is one but none that is whole."""
+    for folder in _folders(_home(cache, task)):
+        try:
+            Prepared.open(folder, task)
+        except DamagedError as damage:
+            return str(damage)
+    for version in reversed(range(1, FORMAT)):
+        for folder in _folders(_home(cache, task, version)):
+            return f"the prepared text {folder} is of an older format ({version}, now {FORMAT})"
+    return None

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ import numpy as np
 from data.config import TaskConfig
 from data.tokenizer import Tokenizer, load_tokenizer
 
-FORMAT = 1  # of the folder and of the steps that lead to it; another number is another folder
+FORMAT = 2  # of the folder and its manifest; another number is another folder
+CODING = 1  # of the steps from text to integers; another number is another digest, and needs another FORMAT
 MANIFEST = "manifest.json"
 
 
@@ -33,7 +34,7 @@ def checksum(manifest: dict[str, Any]) -> str:
 
 @dataclass
 class Prepared:
-    """Tokenised text of one task. Arrays are memory-mapped: opening is cheap, processes share the pages.
+    """Tokenised text of one task. Arrays are memory-mapped, each once: processes share the pages.
 
     language modelling: `stream(split)` is bos and the split's tokens, with eos between documents.
     translation: `side(split, "source" | "target")` is (flat ids, offsets); sentence i is
@@ -43,6 +44,7 @@ class Prepared:
     folder: Path
     task: TaskConfig
     manifest: dict[str, Any]
+    _arrays: dict[tuple[str, str], np.ndarray] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def open(cls, folder: Path, task: TaskConfig) -> "Prepared":
@@ -55,18 +57,20 @@ class Prepared:
             if manifest.pop("checksum") != checksum(manifest):
                 raise ValueError("its checksum does not fit")
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DamagedError(f"prepared text {folder} has no sound {MANIFEST} ({error})") from None
+            raise DamagedError(f"the prepared text {folder} is damaged: no sound {MANIFEST} ({error})") from None
+        if manifest["format"] != FORMAT:
+            raise DamagedError(f"the prepared text {folder} is of format {manifest['format']}, not {FORMAT}")
         for name, expected in files.items():
             path = folder / name
             if not path.is_file():
-                raise DamagedError(f"prepared text {folder} lacks {name}")
+                raise DamagedError(f"the prepared text {folder} is damaged: {name} is not there")
             if path.stat().st_size != expected["bytes"]:
                 raise DamagedError(
-                    f"prepared text {folder} is damaged: {name} has {path.stat().st_size} bytes, "
+                    f"the prepared text {folder} is damaged: {name} has {path.stat().st_size} bytes, "
                     f"not {expected['bytes']}"
                 )
             if sha256(path) != expected["sha256"]:
-                raise DamagedError(f"prepared text {folder} is damaged: {name} is not the file that was written")
+                raise DamagedError(f"the prepared text {folder} is damaged: {name} is not the file that was written")
         return cls(folder, task, manifest)
 
     @classmethod
@@ -95,15 +99,17 @@ class Prepared:
 
     @cached_property
     def digest(self) -> str:
-        """Of text, tokenizer and format: equal digests mean equal integers, wherever the text came from."""
-        parts = [str(self.manifest["format"]), self.manifest["content"], self.manifest["tokenizer"]["digest"]]
+        """Of text, tokenizer and coding: equal digests mean equal integers, wherever the text came from."""
+        parts = [str(CODING), self.manifest["content"], self.manifest["tokenizer"]["digest"]]
         return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:16]
 
     def array(self, split: str, part: str) -> np.ndarray:
         """One memory-mapped array of a split."""
         if split not in self.splits:
             raise ValueError(f"task {self.task.name} has no split {split}: it has {', '.join(self.splits)}")
-        return np.load(self.folder / f"{split}.{part}.npy", mmap_mode="r")
+        if (split, part) not in self._arrays:
+            self._arrays[split, part] = np.load(self.folder / f"{split}.{part}.npy", mmap_mode="r")
+        return self._arrays[split, part]
 
     def stream(self, split: str) -> np.ndarray:
         """Token ids of a language-modelling split, bos first."""
@@ -127,7 +133,10 @@ class Prepared:
 
     @cached_property
     def facts(self) -> dict[str, Any]:
-        """What a record says about the data; token counts are of scored targets (translation: with eos)."""
+        """What a record says about the data; token counts are of scored targets (translation: with eos).
+
+        A split is `lossless` where its integers decode to its very text: only then do bits per byte speak of that text.
+        """
         splits = {}
         for split, kept in self.manifest["splits"].items():
             counts = dict(kept)
@@ -144,7 +153,6 @@ class Prepared:
             "origin": self.manifest["origin"],
             "tokenizer": self.tokenizer.digest,
             "vocabulary": self.tokenizer.size,
-            "lossless": self.tokenizer.lossless,
             "splits": splits,
             "duplicates": self.manifest["duplicates"],
         }

@@ -20,10 +20,9 @@ SILENT = frozenset((PAD, BOS, EOS))  # never part of a text
 
 
 class Tokenizer(Protocol):
-    """What every kind offers. `lossless` says that decode(encode(text)) == text for any text."""
+    """What every kind offers."""
 
     kind: str
-    lossless: bool
 
     @property
     def size(self) -> int:
@@ -43,19 +42,22 @@ class Tokenizer(Protocol):
         """Text of ids; pad, bos and eos are skipped."""
         ...
 
+    def keeps(self, text: str, ids: list[int]) -> bool:
+        """Whether decoding the ids of a text gives the very text; found without decoding by kinds that lose nothing."""
+        ...
+
     def save(self) -> bytes:
         """The saved form, for `load_tokenizer`."""
         ...
 
 
 class SentencePiece:
-    """Subwords (Kudo and Richardson 2018), lossless: no normalisation, unknown characters as bytes.
+    """Subwords (Kudo and Richardson 2018) that lose nothing: no normalisation, unknown characters as bytes.
 
     SentencePiece writes a space as U+2581; a text that holds U+2581 itself has it encoded as three bytes here.
     """
 
     kind = "sentencepiece"
-    lossless = True
 
     def __init__(self, model: bytes):
         import sentencepiece
@@ -105,6 +107,10 @@ class SentencePiece:
                 lines[-1].append(number)
         return "\n".join(self._processor.decode(line) for line in lines)
 
+    def keeps(self, text: str, ids: list[int]) -> bool:
+        """Always."""
+        return True
+
     def save(self) -> bytes:
         """The saved form."""
         return self._model
@@ -114,26 +120,33 @@ class _Listed:
     """A vocabulary that is a plain list of symbols."""
 
     kind: str
-    lossless = False
     unknown: str
 
     def __init__(self, symbols: list[str]):
         self._symbols = symbols
+        self._named = [*SPECIALS[:UNK], self.unknown, *symbols]
         self._ids = {symbol: len(SPECIALS) + place for place, symbol in enumerate(symbols)} | {self.unknown: UNK}
         self.digest = hashlib.sha256(self.save()).hexdigest()
 
     @property
     def size(self) -> int:
         """Number of ids, specials included."""
-        return len(SPECIALS) + len(self._symbols)
+        return len(self._named)
+
+    def decode(self, ids: list[int]) -> str:
+        """Text of ids; pad, bos and eos are skipped."""
+        return "".join(self._symbols_of(ids))
+
+    def keeps(self, text: str, ids: list[int]) -> bool:
+        """Whether decoding the ids of a text gives the very text."""
+        return self.decode(ids) == text
 
     def save(self) -> bytes:
         """The saved form."""
         return json.dumps({"kind": self.kind, "symbols": self._symbols}, ensure_ascii=False).encode()
 
     def _symbols_of(self, ids: list[int]) -> list[str]:
-        named = [*SPECIALS[:UNK], self.unknown, *self._symbols]
-        return [named[number] for number in ids if number not in SILENT]
+        return [self._named[number] for number in ids if number not in SILENT]
 
 
 class Characters(_Listed):
@@ -145,10 +158,6 @@ class Characters(_Listed):
     def encode(self, text: str) -> list[int]:
         """Ids of a text, without bos and eos."""
         return [self._ids.get(character, UNK) for character in text]
-
-    def decode(self, ids: list[int]) -> str:
-        """Text of ids; pad, bos and eos are skipped."""
-        return "".join(self._symbols_of(ids))
 
 
 class Words(_Listed):
@@ -179,7 +188,6 @@ class Bytes:
     """One id per UTF-8 byte."""
 
     kind = "bytes"
-    lossless = True
     size = len(SPECIALS) + 256
 
     def __init__(self) -> None:
@@ -192,6 +200,10 @@ class Bytes:
     def decode(self, ids: list[int]) -> str:
         """Text of ids; pad, bos and eos are skipped."""
         return bytes(number - len(SPECIALS) for number in ids if number > UNK).decode("utf-8", errors="replace")
+
+    def keeps(self, text: str, ids: list[int]) -> bool:
+        """Always."""
+        return True
 
     def save(self) -> bytes:
         """The saved form."""

@@ -6,6 +6,7 @@ The folder printed may be copied to another machine, at the same place under its
 nor the package `datasets` is needed.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -25,12 +26,19 @@ def main() -> None:
     check(run)
     prepared = prepare(run.task, run.paths.corpora, run.paths.cache)
     facts = prepared.facts
-    print(f"{run.task.name}: {prepared.folder}")
-    print(f"text and tokenizer {facts['digest']}, vocabulary {facts['vocabulary']:,}, from {facts['origin']}")
+    lines = [
+        f"{run.task.name}: {prepared.folder}",
+        f"text and tokenizer {facts['digest']}, vocabulary {facts['vocabulary']:,}, from {facts['origin']}",
+    ]
     for split, counts in facts["splits"].items():
-        repeats = facts["duplicates"].get(split)
+        counts["also_in_train"] = facts["duplicates"].get(split)
+        lossy = [] if counts.pop("lossless") else ["not lossless"]
         shown = [f"{number:,} {name.replace('_', ' ')}" for name, number in counts.items() if number]
-        print(f"  {split}: {', '.join(shown)}" + (f", {repeats:,} also in train" if repeats else ""))
+        lines.append(f"  {split}: {', '.join(shown + lossy)}")
+    try:
+        print("\n".join(lines), flush=True)
+    except BrokenPipeError:  # the reader, such as `head`, has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from data.build import ArrayWriter, build
 from data.config import CorpusConfig, TaskConfig, TokenizerConfig
 from data.corpora import open_corpus
 from data.files import MissingCorpusError
+from data.loader import Loader
 from data.prepare import config_digest, prepare
 from data.prepared import DamagedError, Prepared
 from tests.data.helpers import parallel_task, text_task, write
@@ -67,6 +68,42 @@ def test_facts_and_raw_text_of_pairs(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no split other"):
         prepared.stream("other")
     json.dumps(facts)
+
+
+@pytest.mark.parametrize("kind", ["text", "pairs"])
+def test_a_split_is_lossless_if_its_very_text_comes_back(tmp_path: Path, kind: str) -> None:
+    """Where one word of one line was not in the training text, or its white space is lost, that split is not."""
+    known, other, spaced = "a b\nb a\n" * 3, "a b\nb c\n" * 3, "a b\nb  a\n" * 3
+    splits = {"train": known, "valid": known, "test": other, "test_2": spaced}
+    for split, text in splits.items():
+        write(tmp_path / f"{split}.txt", text), write(tmp_path / f"{split}.known.txt", known)
+    found = {}
+    for tokenizer in ("words", "characters", "bytes"):
+        for side in ("source", "target"):  # the other side's text is known
+            pair = {side: "{}.txt", "target" if side == "source" else "source": "{}.known.txt"}
+            files = {s: {k: v.format(s) for k, v in pair.items()} if kind == "pairs" else f"{s}.txt" for s in splits}
+            task = TaskConfig(
+                "x",
+                "translation" if kind == "pairs" else "language_modeling",
+                CorpusConfig(files=files),
+                TokenizerConfig(tokenizer, vocab_size=None),
+            )
+            facts = prepare(task, str(tmp_path), str(tmp_path / "cache")).facts
+            found[tokenizer, side] = [facts["splits"][split]["lossless"] for split in splits]
+    for side in ("source", "target"):
+        assert found["words", side] == [True, True, False, False]
+        assert found["characters", side] == [True, True, False, True]
+        assert found["bytes", side] == [True] * 4
+
+
+def test_arrays_are_opened_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not anew for every batch: that costs time, and a folder moved meanwhile would end a run."""
+    prepared = prepare(parallel_task(tmp_path), str(tmp_path), str(tmp_path / "cache"))
+    loader = Loader(prepared, 256, 64, seed=0)
+    next(loader)
+    monkeypatch.setattr(np, "load", None)  # would raise if called
+    for _ in range(loader.batches_per_epoch + 1):
+        next(loader)
 
 
 def test_documents_are_separated(tmp_path: Path) -> None:
@@ -148,10 +185,35 @@ def test_damage_is_repaired_with_the_source_and_refused_without(
     prepared = prepare(task, str(tmp_path), str(cache))
     whole = fingerprints(prepared.folder)
     damage(prepared.folder / name)
-    with pytest.raises(ValueError, match="is damaged and its source is not here"):
+    with pytest.raises(ValueError, match=rf"is damaged: .*{name}.*, and its source is not here"):
         prepare(task, str(tmp_path / "nowhere"), str(cache))
     assert prepare(task, str(tmp_path), str(cache)).folder == prepared.folder
     assert fingerprints(prepared.folder) == whole
+
+
+@pytest.mark.parametrize("fault", ["damaged", "of an older format"])
+def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path, fault: str) -> None:
+    """And not the test split that the hub lacks: the folder was prepared from files, which had it."""
+    task = parallel_task(tmp_path)
+    task.corpus.hub, task.corpus.hub_splits = "someone/something", {"train": "train", "valid": "validation"}
+    cache = str(tmp_path / "cache")
+    prepared = prepare(task, str(tmp_path), cache)
+    folder = prepared.folder
+    if fault == "damaged":
+        _truncate(folder / "train.source.npy")
+    else:
+        folder = folder.parent.rename(tmp_path / "cache/toy" / config_digest(task, version=1)) / folder.name
+    before = fingerprints(folder)
+    for corpora in (None, str(tmp_path / "nowhere")):
+        with pytest.raises(
+            ValueError, match=rf"prepared text {folder} is {fault}.*, and its source is not here"
+        ) as told:
+            prepare(task, corpora, cache)
+        assert "task.test" not in str(told.value)
+    again = prepare(task, str(tmp_path), cache)
+    assert again.digest == prepared.digest and again.facts == prepared.facts
+    assert (again.folder == folder) == (fault == "damaged")
+    assert (fingerprints(folder) == before) == (fault != "damaged"), "runs of older code may be reading that folder"
 
 
 def test_a_changed_count_is_damage(tmp_path: Path) -> None:
@@ -263,6 +325,27 @@ def test_a_copied_folder_trains_where_nothing_else_is(tmp_path: Path) -> None:
             assert done.stdout.split() == [prepared.digest, str(tokens)], done.stderr
         else:
             assert "MissingCorpusError" in done.stderr, "another configuration is another text"
+
+
+def test_the_script_tells_what_it_prepared_and_to_nobody_if_nobody_listens(tmp_path: Path) -> None:
+    """A reader like `head` may be gone before the first line: that is no mistake of anyone's."""
+    write(tmp_path / "text.txt", "a b\nb a\n" * 50 + "c\n" * 50)
+    asked = ["task=text", f"task.corpus.files.all={tmp_path / 'text.txt'}", f"paths.cache={tmp_path / 'cache'}"]
+    asked += ["task.tokenizer.kind=words", "task.tokenizer.vocab_size=null", "task.test=[test]"]
+    command = [
+        sys.executable,
+        str(ROOT / "scripts/prepare.py"),
+        *asked,
+        "task.corpus.fractions={train:.6,valid:.08,test:.3}",
+    ]
+    told = subprocess.run(command, capture_output=True, text=True)
+    assert "  valid: " in told.stdout and "not lossless" in told.stdout.split("test: ")[1], told.stderr
+    assert "not lossless" not in told.stdout.split("test: ")[0]
+    reader, writer = os.pipe()
+    os.close(reader)
+    alone = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True)
+    os.close(writer)
+    assert (alone.returncode, alone.stderr) == (0, "")
 
 
 def test_arrays_refuse_what_their_type_cannot_hold(tmp_path: Path) -> None:

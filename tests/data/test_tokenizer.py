@@ -47,6 +47,31 @@ def test_a_newline_is_a_boundary(subwords: Tokenizer) -> None:
         assert tokenizer.encode("\n".join(parts)) == joined
 
 
+def test_what_is_kept_is_told_as_it_is(subwords: Tokenizer) -> None:
+    """By every kind, of texts with known and unknown symbols, odd white space, and the unknown symbols themselves."""
+    texts = [
+        *NASTY,
+        *TEXT,
+        "class of the\n\nclass",
+        "the \n class",
+        "the class ",
+        "\tthe",
+        "the  class",
+        "<unk>",
+        "\ufffd",
+    ]
+    lost: dict[str, int] = {}
+    for kind in ("words", "characters", "bytes", "sentencepiece"):
+        tokenizer = (
+            subwords if kind == "sentencepiece" else train_tokenizer(TokenizerConfig(kind, vocab_size=None), TEXT)
+        )
+        for text in texts:
+            ids = tokenizer.encode(text)
+            assert tokenizer.keeps(text, ids) == (tokenizer.decode(ids) == text)
+            lost[kind] = lost.get(kind, 0) + (not tokenizer.keeps(text, ids))
+    assert lost["bytes"] == lost["sentencepiece"] == 0 < lost["characters"] < lost["words"] < len(texts)
+
+
 @pytest.mark.parametrize("model", ["bpe", "unigram"])
 def test_the_same_text_gives_the_same_tokenizer(model: str) -> None:
     one, twin, other = (train_tokenizer(TokenizerConfig("sentencepiece", model, n), TEXT) for n in (700, 700, 701))
