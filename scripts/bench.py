@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ablations.compose import compose
 from models import attention
-from models.config import ModelConfig, PositionConfig, SitesConfig
 from models.init import initialise
 from models.transformer import Translator
 
@@ -31,14 +31,9 @@ VOCABULARY, ROWS, LENGTH = 6000, 128, 16  # a batch like Multi30k's at 2048 toke
 def training_step(precision: str) -> Callable[[], None]:
     """One step of the `small` translator on random tokens."""
     torch.manual_seed(0)
-    model = Translator(
-        ModelConfig(d_model=256, heads=4, d_ff=1024, encoder_layers=3, decoder_layers=3),
-        SitesConfig(),
-        PositionConfig(),
-        VOCABULARY,
-        LENGTH,
-    )
-    initialise(model, 0, "xavier", 3)
+    config = compose(["model=small", "task=multi30k_en_de"])
+    model = Translator(config.model, config.sites, config.position, VOCABULARY, LENGTH)
+    initialise(model, 0, config.model.init, config.model.decoder_layers)
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
     tokens = torch.randint(4, VOCABULARY, (ROWS, LENGTH))
     mask = torch.ones(ROWS, LENGTH, dtype=torch.bool)
