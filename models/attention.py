@@ -71,17 +71,18 @@ def attend(
     On CPU that is the definition itself: torch's fused kernel has so slow a bf16 backward there that a whole training
     step takes 1.5 times as long, and it gains nothing in fp32 (`python scripts/bench.py attention`).
     """
+    assert mask is None or not causal, "a causal site has no mask of its own"
     L, S = q_BHLD.shape[2], k_BGSD.shape[2]
     if causal and (L == 1 or L != S):  # a single query is the last one and sees everything
         mask, causal = (None if L == 1 else causal_mask(L, S, q_BHLD.device)), False
     if q_BHLD.device.type == "cpu":
-        return attend_reference(q_BHLD, k_BGSD, v_BGSD, mask, causal, dropout)
+        return attend_written_out(q_BHLD, k_BGSD, v_BGSD, mask, causal, dropout)
     return F.scaled_dot_product_attention(
         q_BHLD, k_BGSD, v_BGSD, mask, dropout, causal, enable_gqa=q_BHLD.shape[1] != k_BGSD.shape[1]
     )
 
 
-def attend_reference(
+def attend_written_out(
     q_BHLD: Tensor, k_BGSD: Tensor, v_BGSD: Tensor, mask: Tensor | None, causal: bool, dropout: float = 0.0
 ) -> Tensor:
     """softmax(q k^T / sqrt(D)) v, written out."""

@@ -3,6 +3,7 @@
 Axes: B batch, L target length, S source length, C model width, V vocabulary.
 """
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -21,7 +22,7 @@ class Embedding(nn.Module):
 
     def __init__(self, model: ModelConfig, position: PositionConfig, vocabulary: int, max_length: int):
         super().__init__()
-        self.weight = nn.Parameter(nn.Embedding(vocabulary, model.d_model).weight.detach())
+        self.weight = nn.Parameter(torch.empty(vocabulary, model.d_model))
         self.position = added_position(position, model.d_model, max_length)
         self.dropout = nn.Dropout(model.dropout)
         self.gain = model.d_model**0.5 if model.init == "xavier" else 1.0

@@ -85,7 +85,7 @@ def main() -> None:
         step = training_step(precision)
 
         def timed(name: str, step: Callable[[], None] = step) -> float:
-            kernel = attention.attend_reference if name == "written out" else fused_attend
+            kernel = attention.attend_written_out if name == "written out" else fused_attend
             with mock.patch.object(attention, "attend", kernel):
                 return seconds(step)
 
