@@ -29,15 +29,10 @@ class Batch:
         """Number of scored targets."""
         return int((self.targets != IGNORE).sum())
 
-    def to(self, device: torch.device | str, non_blocking: bool = False) -> "Batch":
-        """The same batch on `device`; `non_blocking` goes through pinned memory, so that copies overlap with work."""
-
-        def move(tensor: Tensor) -> Tensor:
-            if non_blocking and torch.device(device).type == "cuda":
-                tensor = tensor.pin_memory()
-            return tensor.to(device, non_blocking=non_blocking)
-
-        return Batch({name: move(tensor) for name, tensor in self.inputs.items()}, move(self.targets), self.rows)
+    def to(self, device: torch.device | str) -> "Batch":
+        """The same batch on `device`."""
+        inputs = {name: tensor.to(device) for name, tensor in self.inputs.items()}
+        return Batch(inputs, self.targets.to(device), self.rows)
 
 
 def gather(flat: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

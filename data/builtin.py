@@ -4,11 +4,12 @@ import hashlib
 
 
 def python_docs() -> dict[str, list[str]]:
-    """The language reference that `help()` prints in the running interpreter, one document a topic (about 300 kB).
+    """The language reference that `help()` prints in the running interpreter, one document a topic.
 
     Many topics stand inside a longer one ("if" in "compound"): those are left out, or evaluation text would be
-    training text. Topics are dealt out by the digest of their names, about 5 % of the characters each to valid and
-    test. The text differs a little between Python releases; the content digest in every record tells them apart.
+    training text; in Python 3.11 that leaves 56 topics, 373 kB. They are dealt out by the digest of their names, about
+    5 % of the characters each to valid and test. The text differs a little between Python releases; the content digest
+    in every record tells them apart.
     """
     from pydoc_data.topics import topics
 

@@ -1,6 +1,7 @@
 """Batches in an order that depends on the seed alone, and that can be taken up again at the exact batch."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -12,8 +13,9 @@ from data.prepared import Prepared
 class Loader:
     """Endless training batches of a run; where several processes train, each collates those whose turn is its own.
 
-    The batches of an epoch are a pure function of (seed, epoch), whatever the number of processes: N processes that
-    share N batches a step learn from what one process accumulates. Draws from no global random generator.
+    A batch holds up to `batch_tokens` padded tokens, a row up to `context`. The batches of an epoch are a pure function
+    of (seed, epoch), whatever the number of processes: N processes that share N batches a step learn from what one
+    process accumulates. Draws from no global random generator.
     """
 
     def __init__(self, prepared: Prepared, batch_tokens: int, context: int, seed: int, rank: int = 0, world: int = 1):
@@ -68,25 +70,18 @@ class Loader:
             return pairs.collate(self._prepared, chosen)
         return lm.collate(self._prepared, chosen, self._context)
 
-    def state_dict(self) -> dict[str, int]:
-        """Where the run stands, the same for every process, and what the order depends on."""
-        return {
-            "epoch": self._epoch,
-            "index": self._index,
-            "seed": self._seed,
-            "batch_tokens": self._batch_tokens,
-            "context": self._context,
-        }
+    def state_dict(self) -> dict[str, Any]:
+        """Where the run stands in which text, the same for every process; goes with the run's seed and sizes."""
+        return {"epoch": self._epoch, "index": self._index, "data": self._prepared.digest}
 
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        """Continue behind the batch at which `state` was taken. Raises: ValueError where the order would be another."""
-        mine = self.state_dict()
-        for name in ("seed", "batch_tokens", "context"):
-            if state[name] != mine[name]:
-                raise ValueError(
-                    f"this run stopped with {name}={state[name]} and cannot continue with {name}={mine[name]}: "
-                    "its batches would be others"
-                )
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue behind the batch at which `state` was taken. Raises: ValueError where that was of another text."""
+        theirs, mine = state.get("data"), self._prepared.digest
+        if theirs != mine:
+            raise ValueError(
+                f"this run stopped in the middle of another text (data {theirs}, now {mine}): restore that text, give "
+                "the new one a name of its own with task.name=..., or delete the run's checkpoint to start it anew"
+            )
         self._epoch = state["epoch"]
         self._plan = self._plan_epoch(self._epoch)
         self._index = state["index"]

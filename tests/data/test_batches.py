@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from data.batch import BOS, EOS, IGNORE, PAD
-from data.loader import evaluation_batches, training_batches
+from data.loader import Loader, evaluation_batches
 from data.prepare import prepare
 from data.prepared import Prepared
 from tests.data.helpers import parallel_task, text_task
@@ -38,7 +38,7 @@ def same(one: object, other: object) -> bool:
 
 
 def test_one_seed_one_order(either: Prepared) -> None:
-    first, twin, other = (training_batches(either, 256, 64, seed) for seed in (0, 0, 1))
+    first, twin, other = (Loader(either, 256, 64, seed) for seed in (0, 0, 1))
     torch.manual_seed(1)
     np.random.seed(1)
     state = torch.get_rng_state(), np.random.get_state()[1].copy()
@@ -49,23 +49,31 @@ def test_one_seed_one_order(either: Prepared) -> None:
 
 
 def test_a_restored_loader_continues_at_the_exact_batch(either: Prepared) -> None:
-    loader = training_batches(either, 256, 64, seed=5)
+    loader = Loader(either, 256, 64, seed=5)
     for steps in (0, 3, loader.batches_per_epoch, loader.batches_per_epoch + 2):
-        loader = training_batches(either, 256, 64, seed=5)
+        loader = Loader(either, 256, 64, seed=5)
         for _ in range(steps):
             next(loader)
-        restored = training_batches(either, 256, 64, seed=5)
+        restored = Loader(either, 256, 64, seed=5)
         restored.load_state_dict(loader.state_dict())
         for _ in range(loader.batches_per_epoch + 1):
             assert same(next(loader), next(restored))
-    with pytest.raises(ValueError, match="batch_tokens=256 and cannot continue with batch_tokens=128"):
-        training_batches(either, 128, 64, seed=5).load_state_dict(loader.state_dict())
+
+
+def test_a_loader_does_not_continue_in_another_text(pairs: Prepared, prose: Prepared) -> None:
+    """Nor after a change of one word: every batch would be another."""
+    loader = Loader(prose, 256, 64, seed=5)
+    with pytest.raises(ValueError, match=f"data {prose.digest}, now {pairs.digest}.*task.name=.*delete"):
+        Loader(pairs, 256, 64, seed=5).load_state_dict(loader.state_dict())
+    for changed in ({"data": "0" * 16}, {"data": None}):
+        with pytest.raises(ValueError, match="in the middle of another text"):
+            loader.load_state_dict(loader.state_dict() | changed)
 
 
 def test_processes_take_turns_over_the_batches_of_one(either: Prepared) -> None:
     """Three processes that share three batches a step see what one process sees, across the end of an epoch too."""
-    whole = training_batches(either, 256, 64, seed=2)
-    ranks = [training_batches(either, 256, 64, seed=2, rank=rank, world=3) for rank in range(3)]
+    whole = Loader(either, 256, 64, seed=2)
+    ranks = [Loader(either, 256, 64, seed=2, rank=rank, world=3) for rank in range(3)]
     for _ in range(whole.batches_per_epoch // 6 + 2):
         shares = [rank.take(6) for rank in ranks]
         turns = [shares[i % 3][i // 3] for i in range(6)]
@@ -75,7 +83,7 @@ def test_processes_take_turns_over_the_batches_of_one(either: Prepared) -> None:
 
 
 def test_an_epoch_of_pairs_has_every_pair_once_within_the_budget(pairs: Prepared) -> None:
-    loader = training_batches(pairs, 300, 64, seed=0)
+    loader = Loader(pairs, 300, 64, seed=0)
     seen, epochs = [], []
     for _ in range(2):
         epoch = [next(loader) for _ in range(loader.batches_per_epoch)]
@@ -124,7 +132,7 @@ def test_evaluation_keeps_every_pair_and_cuts_only_what_the_model_cannot_hold(pa
 def test_training_leaves_out_long_pairs_and_counts_them(pairs: Prepared) -> None:
     lengths = pairs.lengths("train")
     context = int(np.median(lengths))
-    loader = training_batches(pairs, 300, context, seed=0)
+    loader = Loader(pairs, 300, context, seed=0)
     rows = sum(len(next(loader).targets) for _ in range(loader.batches_per_epoch))
     short = Prepared(pairs.folder, pairs.task, pairs.manifest)
     short.task.context, before = context, short.task.context
@@ -132,15 +140,15 @@ def test_training_leaves_out_long_pairs_and_counts_them(pairs: Prepared) -> None
     short.task.context = before
     assert 0 < rows == len(lengths) - dropped
     with pytest.raises(ValueError, match="every training pair"):
-        training_batches(pairs, 300, 2, seed=0)
+        Loader(pairs, 300, 2, seed=0)
     with pytest.raises(ValueError, match="raise batch_tokens"):
-        training_batches(pairs, 30, 64, seed=0)
+        Loader(pairs, 30, 64, seed=0)
 
 
 def test_windows_of_an_epoch_tile_the_text_and_shift_between_epochs(prose: Prepared) -> None:
     stream = prose.stream("train")
     text = stream[:].astype(np.int64)
-    loader = training_batches(prose, 64 * 8, 64, seed=0)
+    loader = Loader(prose, 64 * 8, 64, seed=0)
     phases = set()
     for _ in range(4):
         epoch = [next(loader) for _ in range(loader.batches_per_epoch)]
@@ -183,9 +191,9 @@ def test_every_target_is_scored_once_with_all_the_context_promised(prose: Prepar
 
 def test_windows_that_do_not_fit_are_refused(prose: Prepared) -> None:
     with pytest.raises(ValueError, match="raise batch_tokens"):
-        training_batches(prose, 32, 64, seed=0)
+        Loader(prose, 32, 64, seed=0)
     with pytest.raises(ValueError, match="choose task.context"):
-        training_batches(prose, 100_000, 100_000, seed=0)
+        Loader(prose, 100_000, 100_000, seed=0)
     with pytest.raises(ValueError, match="between 1 and the context"):
         list(evaluation_batches(prose, "test", 64, 64, stride=65))
     (whole,) = evaluation_batches(prose, "test", 100_000, 100_000)
@@ -194,7 +202,7 @@ def test_windows_that_do_not_fit_are_refused(prose: Prepared) -> None:
 
 def test_a_text_barely_longer_than_a_window_still_trains(tmp_path: Path) -> None:
     prepared = prepare(text_task(tmp_path, "x" * 100), str(tmp_path), str(tmp_path / "cache"))
-    loader = training_batches(prepared, 4096, 64, seed=0)
+    loader = Loader(prepared, 4096, 64, seed=0)
     assert loader.batches_per_epoch == 1
     assert next(loader).inputs["tokens"].shape == (1, 64)
 

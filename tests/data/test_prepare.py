@@ -298,10 +298,10 @@ for name in ("datasets", "wandb", "hydra", "omegaconf", "sacrebleu", "scipy"):
     sys.modules[name] = None  # importing it raises ImportError
 from data.config import CorpusConfig, TaskConfig, TokenizerConfig
 from data.prepare import prepare
-from data.loader import evaluation_batches, training_batches
+from data.loader import Loader, evaluation_batches
 task = eval(sys.argv[1])
 prepared = prepare(task, None, sys.argv[2])
-next(training_batches(prepared, 512, 64, seed=0))
+next(Loader(prepared, 512, 64, seed=0))
 print(prepared.digest, sum(batch.tokens for batch in evaluation_batches(prepared, "test", 512, 64)))
 """
 
@@ -375,7 +375,6 @@ def test_arrays_are_what_numpy_would_have_written(tmp_path: Path, dtype: type) -
 @pytest.mark.skipif("QKV_CORPORA" not in os.environ, reason="QKV_CORPORA names no pool of real corpora")
 def test_real_corpora_have_their_published_counts(tmp_path: Path) -> None:
     from ablations.compose import compose
-    from data.loader import training_batches
 
     def prepared(name: str) -> data.prepare.Prepared:
         return prepare(compose([f"task={name}"]).task, os.environ["QKV_CORPORA"], str(tmp_path))
@@ -392,7 +391,7 @@ def test_real_corpora_have_their_published_counts(tmp_path: Path) -> None:
     assert shakespeare["vocabulary"] == 65 + 4
     multi30k = prepared("multi30k_en_de")
     assert [facts["pairs"] for facts in multi30k.facts["splits"].values()] == [29_000, 1014, 1000, 1000, 461, 1071]
-    loader = training_batches(multi30k, 4096, 128, seed=0)
+    loader = Loader(multi30k, 4096, 128, seed=0)
     padded = real = 0
     for _ in range(loader.batches_per_epoch):
         batch = next(loader)
