@@ -144,7 +144,7 @@ def test_scores_depend_on_the_model_alone(text: Prepared, pairs: Prepared, cache
 
 def test_perplexities_by_hand():
     """6 tokens of ln 4 nats are 12 bits, over 3 words and 12 bytes."""
-    found = perplexities(math.log(4), 6, {"words": 3, "bytes": 12})
+    found = perplexities(math.log(4), 6, {"words": 3, "bytes": 12, "lossless": True})
     assert found == pytest.approx(
         {
             "nll": math.log(4),
@@ -157,8 +157,19 @@ def test_perplexities_by_hand():
     )
 
 
+@pytest.mark.parametrize(
+    ("facts", "missing"),
+    [({"lossless": False}, {"byte_perplexity", "bits_per_byte"}),
+     ({"lossless": True, "truncated": 1}, {"word_perplexity", "byte_perplexity", "bits_per_byte"})],
+)  # fmt: skip
+def test_text_that_was_not_scored_whole_is_not_divided_by(facts: dict, missing: set[str]):
+    """A word that became <unk>, or was cut off, costs no bits: the figure would be too good."""
+    whole = perplexities(1.0, 6, {"words": 3, "bytes": 12, "lossless": True})
+    assert whole.keys() - perplexities(1.0, 6, {"words": 3, "bytes": 12, **facts}).keys() == missing
+
+
 def test_a_perplexity_beyond_floats_is_infinite_not_an_error():
-    found = perplexities(1.0, 10_000, {"words": 1, "bytes": 50_000})
+    found = perplexities(1.0, 10_000, {"words": 1, "bytes": 50_000, "lossless": True})
     assert found["word_perplexity"] == math.inf and found["byte_perplexity"] == pytest.approx(math.exp(0.2))
 
 
@@ -177,10 +188,10 @@ def test_word_perplexity_counts_newlines_where_the_task_says_so(text: Prepared, 
 
 def test_a_language_model_has_no_bleu_and_says_its_window(text: Prepared, cache: Path):
     model = language_model(text, cache)
-    numbers, found = score(model, text, "valid", text.task, EvaluationConfig(stride=4), 64)
+    numbers, found = score(model, text, "valid", scoring(text, EvaluationConfig(stride=4), 64))
     assert found == [] and not {"bleu", "chrf", "exact_match", "beam"} & numbers.keys()
     assert numbers["window"] == {"context": 16, "stride": 4}
-    assert score(model, text, "valid", text.task, EvaluationConfig(), 64)[0]["window"]["stride"] == 16
+    assert score(model, text, "valid", scoring(text, EvaluationConfig(), 64))[0]["window"]["stride"] == 16
 
 
 # ---- translations

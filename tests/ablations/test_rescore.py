@@ -60,7 +60,7 @@ def test_the_same_search_gives_the_record_s_numbers(finished: Path, monkeypatch,
     scores = record.load(finished)["scores"]
     told = capsys.readouterr().out
     found = written(finished, before)
-    assert found.keys() == {"evaluation.valid.beam2.json", "evaluation.test.beam2.json"}
+    assert found.keys() == {f"evaluation.{s}.beam2.{kind}" for s in ("valid", "test") for kind in ("json", "txt")}
     for split in ("valid", "test"):
         assert json.loads(found[f"evaluation.{split}.beam2.json"]) == {split: scores[split]}
         assert f"written to {work(finished)}/evaluation.{split}.beam2.json" in told
@@ -72,10 +72,10 @@ def test_another_split_and_another_search(finished: Path, monkeypatch):
     scores = record.load(finished)["scores"]
     again(monkeypatch, finished, "--split", "test", "--beam", 1)
     found = written(finished, before)
-    assert found.keys() == {"evaluation.test.beam1.json", "hypotheses.test.beam1.txt"}
+    assert found.keys() == {"evaluation.test.beam1.json", "evaluation.test.beam1.txt"}
     greedy = json.loads(found["evaluation.test.beam1.json"])["test"]
     assert greedy["beam"] == 1 and greedy["nll"] == scores["test"]["nll"]
-    assert found["hypotheses.test.beam1.txt"] != before[work(finished) / "hypotheses.test.beam2.txt"]
+    assert found["evaluation.test.beam1.txt"] != before[work(finished) / "hypotheses.test.txt"]
     assert (greedy["bleu"], greedy["chrf"]) != (scores["test"]["bleu"], scores["test"]["chrf"])
 
 
@@ -84,7 +84,7 @@ def test_another_search_leaves_the_run_s_translations_alone(finished: Path, monk
     before = everything(finished)
     again(monkeypatch, finished, "--split", "test", "--length-penalty", 0)
     found = written(finished, before)
-    assert found.keys() == {"evaluation.test.beam2.penalty0.json", "hypotheses.test.beam2.penalty0.txt"}
+    assert found.keys() == {"evaluation.test.beam2.penalty0.json", "evaluation.test.beam2.penalty0.txt"}
     assert json.loads(found["evaluation.test.beam2.penalty0.json"])["test"]["length_penalty"] == 0
 
 
