@@ -16,7 +16,7 @@ from ablations.progress import Progress
 from ablations.record import write_text
 from ablations.track import Tracker, open_tracker
 from ablations.trainer import Trainer, TrainingState
-from data.loader import training_batches
+from data.loader import Loader
 from data.prepare import prepare
 from data.prepared import Prepared
 from models.transformer import LanguageModel, Translator
@@ -92,7 +92,7 @@ def _trainer(
     batch_tokens, context = config.trainer.batch_tokens, config.task.context
     return Trainer(
         model,
-        training_batches(prepared, batch_tokens, context, config.seed, place.rank, place.world),
+        Loader(prepared, batch_tokens, context, config.seed, place.rank, place.world),
         lambda network: nats_per_token(network, prepared, "valid", config, place)[0],
         config.optim,
         config.trainer,

@@ -15,7 +15,7 @@ from ablations.model import build
 from ablations.optim import learning_rate
 from ablations.trainer import Trainer, summed_losses
 from data.batch import IGNORE
-from data.loader import training_batches
+from data.loader import Loader
 from data.prepare import prepare
 from tests.ablations.cells import config, do, timeless, weights
 
@@ -134,7 +134,7 @@ def test_accumulation_equals_one_big_batch(cache: Path, tmp_path: Path):
     """Every target weighs the same, though micro-batches hold different numbers of them."""
     asked = config(cache, tmp_path, "model.dropout=0")
     prepared = prepare(asked.task, None, str(cache))
-    batches = training_batches(prepared, 64, asked.task.context, seed=0)
+    batches = Loader(prepared, 64, asked.task.context, seed=0)
     micro = [next(it) for it in [iter(batches)] for _ in range(3)]
     assert len({batch.tokens for batch in micro}) > 1, "otherwise the test could not tell"
 
