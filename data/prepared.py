@@ -135,7 +135,7 @@ class Prepared:
     def facts(self) -> dict[str, Any]:
         """What a record says about the data; token counts are of scored targets (translation: with eos).
 
-        A split is `lossless` where its integers decode to its very text: only then do bits per byte speak of that text.
+        A split is `lossless` where its integers stand for its very text: only then do bits per byte speak of that text.
         """
         splits = {}
         for split, kept in self.manifest["splits"].items():

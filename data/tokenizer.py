@@ -43,7 +43,7 @@ class Tokenizer(Protocol):
         ...
 
     def keeps(self, text: str, ids: list[int]) -> bool:
-        """Whether decoding the ids of a text gives the very text; found without decoding by kinds that lose nothing."""
+        """Whether the ids of a text stand for this very text and no other."""
         ...
 
     def save(self) -> bytes:
@@ -138,8 +138,8 @@ class _Listed:
         return "".join(self._symbols_of(ids))
 
     def keeps(self, text: str, ids: list[int]) -> bool:
-        """Whether decoding the ids of a text gives the very text."""
-        return self.decode(ids) == text
+        """Whether the ids of a text stand for this very text and no other: unk stands for many symbols."""
+        return UNK not in ids and self.decode(ids) == text
 
     def save(self) -> bytes:
         """The saved form."""
