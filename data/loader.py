@@ -87,13 +87,6 @@ class Loader:
         self._index = state["index"]
 
 
-def training_batches(
-    prepared: Prepared, batch_tokens: int, context: int, seed: int, rank: int = 0, world: int = 1
-) -> Loader:
-    """Endless training batches, those of process `rank` of `world`; a batch holds `batch_tokens` padded tokens."""
-    return Loader(prepared, batch_tokens, context, seed, rank, world)
-
-
 def evaluation_batches(
     prepared: Prepared, split: str, batch_tokens: int, context: int, stride: int | None = None
 ) -> Iterator[Batch]:
