@@ -1,27 +1,20 @@
 """The state of an unfinished run on disk: written whole or not at all, read without executing anything."""
 
-import os
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from ablations.files import whole_file
+
 FORMAT = 1
 
 
 def save(path: Path, state: dict[str, Any]) -> None:
     """Writes beside `path`, flushes to the disk, then renames: a kill at any moment leaves the old file or the new."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            torch.save({"format": FORMAT, **state}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path, "wb") as file:
+        torch.save({"format": FORMAT, **state}, file)
 
 
 def load(path: Path, signature: str) -> dict[str, Any] | None:

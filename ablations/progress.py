@@ -43,13 +43,6 @@ class Progress:
             print(f"{self.label}  step {step}/{self.total}  {numbers}  {_clock(left)} left", flush=True)
             self._spoke, self._spoke_at = now, step
 
-    def note(self, text: str) -> None:
-        """Say something in between, such as a validation's result, above the bar or as a line of its own."""
-        if self._bar is not None:
-            self._bar.console.print(text, markup=False, highlight=False)
-        else:
-            print(text, flush=True)
-
 
 def _bar() -> Any:  # rich is imported only here: a job without a terminal needs none of it
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn

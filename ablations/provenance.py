@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 LIBRARIES = ("torch", "numpy", "hydra-core", "omegaconf", "sentencepiece", "sacrebleu")
+SOURCES = ("models", "data", "ablations", "conf", "train.py", "evaluate.py", "requirements.txt")
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -27,9 +28,9 @@ def versions() -> dict[str, str]:
 
 
 def code() -> dict[str, str | bool | None]:
-    """The commit, and whether tracked files differ from it; None outside a git checkout."""
+    """The commit, and whether sources differ from it, new files included; None outside a git checkout."""
     commit = _git("rev-parse", "HEAD")
-    return {"commit": commit, "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")) if commit else None}
+    return {"commit": commit, "dirty": bool(_git("status", "--porcelain", "--", *SOURCES)) if commit else None}
 
 
 def _git(*arguments: str) -> str | None:

@@ -3,11 +3,11 @@
 import hashlib
 import json
 import math
-import os
 import re
 from pathlib import Path
 from typing import Any
 
+from ablations.files import write_text
 from data.config import TokenizerConfig
 
 SCHEMA = 1
@@ -173,20 +173,6 @@ def _finite(value: Any, where: str, lost: dict[str, str]) -> Any:
         lost[where.removeprefix(".")] = str(value)
         return None
     return value
-
-
-def write_text(target: Path, text: str) -> None:
-    """Write a file so that it is whole or absent, whenever the process or the machine stops."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def load(file: str | Path) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from ablations.compose import from_plain
 from ablations.config import EvaluationConfig, check
 from ablations.device import find_place
 from ablations.evaluator import score
+from ablations.files import write_text
 from ablations.model import build
-from ablations.record import write_text
 from data.prepare import prepare
 
 

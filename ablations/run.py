@@ -11,9 +11,9 @@ from ablations.compose import to_plain
 from ablations.config import RunConfig, check
 from ablations.device import Place, find_place
 from ablations.evaluator import nats_per_token, samples, score
+from ablations.files import write_text
 from ablations.model import build, costs
 from ablations.progress import Progress
-from ablations.record import write_text
 from ablations.track import Tracker, open_tracker
 from ablations.trainer import Trainer, TrainingState
 from data.loader import Loader

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from ablations.record import write_text
+from ablations.files import write_text
 
 if TYPE_CHECKING:  # the schema knows Hydra and torch, this file neither
     from ablations.config import TrackingConfig

@@ -9,7 +9,7 @@ from typing import Any
 
 from ablations import record as records
 from ablations import stats
-from ablations.record import write_text
+from ablations.files import write_text
 from ablations.tables import SCORES, Cell, Column, Record, Row, all_columns, conditions, headline_columns, rows
 
 NOTHING = "—"

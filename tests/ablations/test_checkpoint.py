@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ablations import checkpoint
+from ablations import checkpoint, files
 
 STATE = {"signature": "a" * 16, "model": {"weight": torch.arange(4096.0)}, "step": 7}
 
@@ -93,8 +93,8 @@ def test_a_save_that_fails_leaves_the_old_file_and_no_litter(saved: Path, monkey
 def test_the_file_is_on_the_disk_before_it_takes_the_name(saved: Path, monkeypatch):
     """A rename that reaches the disk before the bytes do would leave an empty file after a power cut."""
     done = []
-    fsync, replace = checkpoint.os.fsync, Path.replace
-    monkeypatch.setattr(checkpoint.os, "fsync", lambda file: done.append("flushed") or fsync(file))
+    fsync, replace = files.os.fsync, Path.replace
+    monkeypatch.setattr(files.os, "fsync", lambda file: done.append("flushed") or fsync(file))
     monkeypatch.setattr(Path, "replace", lambda a, b: done.append("renamed") or replace(a, b))
     checkpoint.save(saved, STATE)
     assert done == ["flushed", "renamed"]

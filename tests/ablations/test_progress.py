@@ -51,12 +51,6 @@ def test_time_left_of_a_resumed_run_counts_its_own_steps(clock, capsys):
     assert capsys.readouterr().out.splitlines()[0].endswith("step 91/100  loss 2.500  1,234 tokens/s  9:00 left")
 
 
-def test_a_note_is_a_line_of_its_own(capsys):
-    with Progress("x", 10) as shown:
-        shown.note("valid loss 2.1 [best]")
-    assert capsys.readouterr().out == "valid loss 2.1 [best]\n"
-
-
 def test_in_a_terminal_a_bar_shows_the_numbers(monkeypatch):
     screen = Terminal()
     monkeypatch.setattr(sys, "stdout", screen)
@@ -64,8 +58,7 @@ def test_in_a_terminal_a_bar_shows_the_numbers(monkeypatch):
     monkeypatch.setenv("COLUMNS", "120")
     with Progress("docs [shared]", 100) as shown:
         shown.update(40, 2.5, 1234.0)
-        shown.note("valid loss 2.1 [best]")
-    for expected in ("docs [shared]", "40/100", "loss 2.500", "1,234 tokens/s", "left", "valid loss 2.1 [best]"):
+    for expected in ("docs [shared]", "40/100", "loss 2.500", "1,234 tokens/s", "left"):
         assert expected in screen.getvalue()
 
 
