@@ -39,6 +39,7 @@ test: .venv/tested
 
 tables: .venv/ready
 	$(PY) scripts/tables.py
+	$(PY) scripts/tables.py --study multi30k_headline --study wikitext2 --join headline
 
 lint: .venv/ready
 	$(PY) -m ruff check .

@@ -12,9 +12,9 @@ def whole_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     """A new file to write beside `path`, flushed to the disk and renamed to it at the end; on any error removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
+    encoding, newline = (None, None) if "b" in mode else ("utf-8", "\n")
     try:
-        with temporary.open(mode, **text) as file:
+        with temporary.open(mode, encoding=encoding, newline=newline) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

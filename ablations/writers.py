@@ -25,26 +25,29 @@ class Grid:
     notes: list[str] = field(default_factory=list)
 
 
-def write(results: str | Path, study: str) -> list[Path]:
+def write(results: str | Path, *studies: str, name: str | None = None) -> list[Path]:
     """Writes `<results>/tables/<study>.md`, `.csv` and `.tex` from the records of a study; returns their paths.
 
-    None where no run of the study is finished. Raises ValueError where its runs cannot stand in one table.
+    Several studies stand side by side in one table, which then needs a name. None where no run is finished. Raises
+    ValueError where the runs cannot stand in one table.
     """
-    runs = records.load_all(results, study)
+    runs = [run for study in studies for run in records.load_all(results, study)]
     if not any(run["status"] == "finished" for run in runs):
         return []
-    baseline, command = baseline_of(runs), f"python scripts/tables.py --study {study}"
-    table = rows(runs, baseline)
+    command = " ".join(["python scripts/tables.py", *(f"--study {study}" for study in studies)])
+    if name is not None:
+        command += f" --join {records.check_study(name)}"
+    title = name or studies[0]
+    baseline, table = baseline_of(runs), rows(runs, baseline_of(runs))
     grids = [headline_grid(table, runs, baseline), *comparison_grids(table, runs, baseline), *detail_grids(table, runs)]
-    about = [run["config"]["study"] for run in runs if run["config"]["study"]["name"] == study][:1]
     texts = {
-        "md": markdown(f"Study {study}", _about(about), grids, command),
+        "md": markdown(f"Study {title}", _about(runs), grids, command),
         "csv": csv_text(table, command),
         "tex": latex(grids, command),
     }
     written = []
     for suffix, text in texts.items():
-        written.append(Path(results) / "tables" / f"{study}.{suffix}")
+        written.append(Path(results) / "tables" / f"{title}.{suffix}")
         write_text(written[-1], text)
     return written
 
@@ -182,9 +185,17 @@ def _conditions(runs: list[Record], tasks: list[str]) -> list[str]:
     return notes
 
 
-def _about(study: list[dict[str, Any]]) -> list[str]:
-    about = study[0] if study else {}
-    return [f"{key.capitalize()}: {about[key]}" for key in ("question", "prediction") if about.get(key)]
+def _about(runs: list[Record]) -> list[str]:
+    """What each study asked, expected and called small, before its first run."""
+    studies = {run["study"]: run["config"]["study"] for run in runs}
+    sentences = []
+    for study in studies.values():
+        sentences += [f"{key.capitalize()}: {study[key]}" for key in ("question", "prediction") if study.get(key)]
+        if study.get("margin_bleu") is not None:
+            sentences.append(f"Costs little, if within {study['margin_bleu']:g} BLEU.")
+        if study.get("margin_perplexity") is not None:
+            sentences.append(f"Costs little, if within {100 * study['margin_perplexity']:g} % of perplexity.")
+    return sentences
 
 
 def markdown(title: str, about: list[str], grids: list[Grid], command: str) -> str:

@@ -2,6 +2,7 @@
 
 python scripts/tables.py                             all studies -> results/tables/<study>.md, .csv, .tex
 python scripts/tables.py --study demo --print        one study, its headline printed too
+python scripts/tables.py --study a --study b --join c    studies of several tasks side by side: results/tables/c.md
 """
 
 import argparse
@@ -20,6 +21,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, default=Path("results"), help="folder of results (results)")
     parser.add_argument("--study", action="append", help="a study; may be given several times (all)")
+    parser.add_argument("--join", metavar="NAME", help="one table of this name from all the studies given")
     parser.add_argument("--print", action="store_true", help="print the headline tables")
     given = parser.parse_args()
     known = record.studies(given.results)
@@ -31,19 +33,21 @@ def main() -> None:
                 f"no records of study {study!r} under {given.results} (known: {', '.join(known) or 'none'})"
             )
     failed = False
-    for study in given.study or known:
+    studies = given.study or known
+    for group in [studies] if given.join else [[study] for study in studies]:
+        name = given.join or group[0]
         try:
-            written = writers.write(given.results, study)
+            written = writers.write(given.results, *group, name=given.join)
         except ValueError as error:
-            tell(f"study {study}: {error}")
+            tell(f"study {name}: {error}")
             failed = True
             continue
         if not written:
-            print(f"{study}: no finished run yet, no table")
+            print(f"{name}: no finished run yet, no table")
             continue
         if given.print:
-            print(f"\n{writers.headline(record.load_all(given.results, study))}")
-        print(f"{study}: {', '.join(map(str, written))}")
+            print(f"\n{writers.headline([run for study in group for run in record.load_all(given.results, study)])}")
+        print(f"{name}: {', '.join(map(str, written))}")
     if failed:
         sys.exit(1)
 

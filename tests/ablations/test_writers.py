@@ -149,3 +149,16 @@ def test_tables_need_neither_torch_nor_wandb():
         "from ablations import progress, record, stats, tables, track, writers"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=SCRIPT.parents[1])
+
+
+def test_studies_of_several_tasks_stand_side_by_side(tmp_path):
+    for task, name in (("flickr", "translation"), ("docs", "language")):
+        store([make_record(strategy, task, study=name) for strategy in ("separate", "shared")], tmp_path)
+    assert (
+        tables("--results", tmp_path, "--study", "translation", "--study", "language", "--join", "both").returncode == 0
+    )
+    page = (tmp_path / "tables" / "both.md").read_text()
+    assert "--study translation --study language --join both" in page
+    [row] = [line for line in page.splitlines() if line.startswith("| shared ")][:1]
+    assert "BLEU (flickr, test)" in page and "perplexity (docs, test)" in page and row.count("30.00 (n=1)") == 2
+    assert tables("--results", tmp_path, "--study", "translation", "--join", "../x").returncode == 1
