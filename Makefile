@@ -34,7 +34,7 @@ demo: .venv/ready
 test: .venv/tested
 
 .venv/tested: .venv/ready $(SOURCES)
-	$(PY) -m pytest
+	$(PY) -m pytest -n 2
 	@touch $@
 
 tables: .venv/ready
