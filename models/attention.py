@@ -32,8 +32,16 @@ class Attention(nn.Module):
         self.out = nn.Linear(heads * head_dim, d_model, bias=bias)
         self.dropout = dropout
 
+    def _attend_out(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
+        y_BHLD = attend(q, k, v, mask, causal, self.dropout if self.training else 0.0)
+        return self.out(y_BHLD.transpose(1, 2).flatten(2))
+
+
+class SelfAttention(Attention):
+    """Queries, keys and values from one sequence."""
+
     def forward(self, x_BLC: Tensor, mask: Tensor | None, causal: bool, cache: Cache | None = None) -> Tensor:
-        """Self-attention, [B, L, C] to [B, L, C]; with a cache, x continues what the cache holds."""
+        """[B, L, C] to [B, L, C]; with a cache, x continues what the cache holds."""
         start = 0 if cache is None else len(cache)
         q, memory = self.project(x_BLC, x_BLC)
         if cache is not None:
@@ -43,17 +51,11 @@ class Attention(nn.Module):
             q, k = self.rotate(q, start), self.rotate(k, 0)
         return self._attend_out(q, k, v, mask, causal)
 
-    def _attend_out(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
-        y_BHLD = attend(q, k, v, mask, causal, self.dropout if self.training else 0.0)
-        return self.out(y_BHLD.transpose(1, 2).flatten(2))
-
 
 class CrossAttention(Attention):
     """Queries from one sequence, keys and values from another. Positions of the two are not comparable: no rotation."""
 
-    def forward(  # type: ignore[override]
-        self, x_BLC: Tensor, states_BSC: Tensor, mask: Tensor | None, cache: Cache | None = None
-    ) -> Tensor:
+    def forward(self, x_BLC: Tensor, states_BSC: Tensor, mask: Tensor | None, cache: Cache | None = None) -> Tensor:
         """[B, L, C] attends to [B, S, C]; the cache keeps what is remembered of the states."""
         if cache is None:
             q, memory = self.project(x_BLC, states_BSC)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.attention import Attention, CrossAttention
+from models.attention import CrossAttention, SelfAttention
 from models.cache import Cache
 from models.config import ModelConfig, PositionConfig
 from models.positions import rotation
@@ -29,7 +29,7 @@ class Block(nn.Module):
         self.pre = model.norm == "pre"
         sizes = (model.d_model, model.heads, model.width_of_head, model.bias, model.attention_dropout)
         self.attention_norm = norm(model)
-        self.attention = Attention(self_site, *sizes, rotate=rotation(position, model.width_of_head))
+        self.attention = SelfAttention(self_site, *sizes, rotate=rotation(position, model.width_of_head))
         if cross_site is not None:
             self.cross_norm = norm(model)
             self.cross = CrossAttention(cross_site, *sizes)

@@ -5,6 +5,7 @@ product serves all roles that read the same input; `PerHead` keeps one small mat
 dictionary of `PerRole`, hence the same initial weights for a seed and interchangeable checkpoints.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -27,7 +28,7 @@ class PerRole(nn.ModuleDict):
         return cast(Dense | LowRank | BlockDiagonal, self[name]).matrix()
 
 
-class _Repacked(nn.Module):
+class _Repacked(nn.Module, ABC):
     """Dense maps stored in another shape than the checkpoint's: subclasses say how to cut and how to join."""
 
     def __init__(self) -> None:
@@ -35,17 +36,17 @@ class _Repacked(nn.Module):
         self.register_state_dict_post_hook(self._cut_on_save)
         self.register_load_state_dict_pre_hook(self._join_on_load)
 
+    @abstractmethod
     def cut(self, kind: str) -> dict[str, Tensor]:
         """Map name to its whole "weight" or "bias"."""
-        raise NotImplementedError
 
+    @abstractmethod
     def join(self, kind: str, whole: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The inverse of `cut`: own parameter name to value."""
-        raise NotImplementedError
 
+    @abstractmethod
     def kinds(self) -> tuple[str, ...]:
         """What each map consists of."""
-        raise NotImplementedError
 
     @staticmethod
     def _cut_on_save(module: "_Repacked", state: dict[str, Any], prefix: str, _metadata: Any) -> None:

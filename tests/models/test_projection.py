@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from models.attention import Attention
+from models.attention import SelfAttention
 from models.config import PositionConfig
 from models.positions import rotation
 from tests.models.make import STRATEGIES, TINY, projection, shake, strategy, vectors
@@ -104,7 +104,7 @@ def test_scores_of_shared_maps_are_not_symmetric_across_two_sequences():
 @pytest.mark.parametrize("name", ["shared", "k_is_v", "k_is_v_mqa"])
 def test_with_rotary_positions_values_are_the_unrotated_keys(name):
     rotate = rotation(PositionConfig(kind="rotary"), D)
-    attention = Attention(strategy(name), C, H, D, bias=True, rotate=rotate)
+    attention = SelfAttention(strategy(name), C, H, D, bias=True, rotate=rotate)
     shake(attention)
     x = vectors(2, 5, C)
     s = attention.project.memory(x)[0].unflatten(-1, (-1, D)).transpose(1, 2)  # keys and values, never rotated
