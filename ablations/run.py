@@ -44,7 +44,7 @@ def run(config: RunConfig, overrides: list[str]) -> float:
     trainer = _trainer(config, model, prepared, place, folder, signature)
     if place.rank != 0:  # every process trains, the first one scores and records
         trainer.fit(lambda numbers: None)
-        return place.broadcast(None)
+        return place.end(None)
 
     entry, started = _new_record(plain, signature, overrides, prepared, place), time.time()
     entry |= {"budget": asdict(costs(config, prepared))}
@@ -70,15 +70,16 @@ def run(config: RunConfig, overrides: list[str]) -> float:
                 tracker.summary(flat(entry["scores"]))
                 tracker.samples(entry["samples"])
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        record.write({**entry, "status": "failed", "reason": reason, "finished": provenance.now()}, results)
+        if record.find(results, signature, config.study.name) is None:  # rerun=true has one, and it still holds
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            record.write({**entry, "status": "failed", "reason": reason, "finished": provenance.now()}, results)
         raise
     entry |= {"finished": provenance.now(), "seconds": round(time.time() - started, 1)}
     written = record.write(entry, results)
     for leftover in ("checkpoint.pt", "best.pt"):
         (folder / leftover).unlink(missing_ok=True)
     _announce(entry, written)
-    return place.broadcast(_objective(entry))
+    return place.end(_objective(entry))
 
 
 def _trainer(

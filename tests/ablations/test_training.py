@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ablations import run, trainer
+from ablations import record, run, trainer
 from ablations.config import OptimConfig, TrainerConfig
 from ablations.device import Place
 from ablations.model import build
@@ -111,6 +111,33 @@ def test_a_run_killed_while_scoring_is_scored_not_trained_again(cache: Path, tmp
     assert timeless(resumed["curve"]) == timeless(straight["curve"])
     [folder] = tmp_path.glob("broken/work/*")
     assert not {"checkpoint.pt", "best.pt"} & {file.name for file in folder.iterdir()}, "what is over is cleared away"
+
+
+def test_a_run_that_breaks_says_so_and_is_tried_again(cache: Path, tmp_path: Path, monkeypatch):
+    """From its checkpoint; and the record of a finished run is not lost to an attempt to repeat it."""
+    options = ("trainer.steps=4", "trainer.checkpoint_every=2", "trainer.eval_every=4")
+    step = trainer.Trainer._step
+    taken = []
+
+    def break_at_fourth(self, batches, lr):
+        taken.append(lr)
+        if len(taken) == 4:
+            raise RuntimeError("out of memory\nand more")
+        return step(self, batches, lr)
+
+    monkeypatch.setattr(trainer.Trainer, "_step", break_at_fourth)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        do(cache, tmp_path, *options)
+    [failed] = record.load_all(tmp_path)
+    assert (failed["status"], failed["reason"]) == ("failed", "RuntimeError: out of memory")
+    assert failed["scores"] == {}
+    finished = do(cache, tmp_path, *options)
+    assert finished["status"] == "finished" and len(taken) == 4 + 2
+
+    taken.clear()
+    with pytest.raises(RuntimeError, match="out of memory"):
+        do(cache, tmp_path, *options, "rerun=true")
+    assert record.load_all(tmp_path) == [finished]
 
 
 def test_validation_does_not_touch_training(cache: Path, tmp_path: Path):
