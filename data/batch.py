@@ -18,6 +18,8 @@ class Batch:
     language modelling: inputs {"tokens": [B, L]}, targets [B, L] the next tokens.
     translation: inputs {"source": [B, S] ending in eos, "source_mask": [B, S] True at real tokens, "target": [B, T]
     bos + sentence}, targets [B, T] sentence + eos.
+    classification: inputs {"tokens": [B, L] bos + sentence, "mask": [B, L] True at real tokens}, targets [B] the number
+    of each sentence's class.
     """
 
     inputs: dict[str, Tensor]
@@ -82,3 +84,19 @@ def translation_batch(
     inputs = {"source": source_BS, "source_mask": source_mask_BS, "target": inputs_BT}
     tensors = {name: torch.from_numpy(array) for name, array in inputs.items()}
     return Batch(tensors, torch.from_numpy(targets_BT), list(rows))
+
+
+def labelled_batch(
+    text: tuple[np.ndarray, np.ndarray, np.ndarray],
+    labels_B: np.ndarray,
+    rows: Sequence[int] = (),
+    longest: int | None = None,
+) -> Batch:
+    """Sentences with their classes' numbers; `text` is (flat ids of sentences each with bos, starts [B], lengths [B]).
+
+    A sentence longer than `longest` loses its end.
+    """
+    flat, starts, lengths = text
+    tokens_BL, mask_BL = gather(flat, starts, lengths if longest is None else np.minimum(lengths, longest))
+    inputs = {"tokens": torch.from_numpy(tokens_BL), "mask": torch.from_numpy(mask_BL)}
+    return Batch(inputs, torch.from_numpy(labels_B.astype(np.int64)), list(rows))

@@ -10,8 +10,9 @@ import os
 import shutil
 import uuid
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
@@ -68,7 +69,12 @@ def _write(task: TaskConfig, corpus: Corpus, folder: Path) -> str:
     saved.write_bytes(tokenizer.save())
     content = ContentDigest()
     repeats = Repeats()
-    write = _write_pairs if task.kind == "translation" else _write_stream
+    classes = _classes(task, corpus) if task.kind == "classification" else []
+    write = {
+        "language_modeling": _write_stream,
+        "translation": _write_pairs,
+        "classification": partial(_write_labelled, classes, corpus.place),
+    }[task.kind]
     counts: dict[str, dict[str, int]] = {}
     # Evaluation splits first: what train repeats of them is then counted while train streams by.
     for split in sorted(corpus.splits, key=lambda split: split == "train"):
@@ -85,6 +91,7 @@ def _write(task: TaskConfig, corpus: Corpus, folder: Path) -> str:
         "tokenizer": {"kind": tokenizer.kind, "file": saved.name, "digest": tokenizer.digest, "size": tokenizer.size},
         "splits": {split: counts[split] for split in corpus.splits},
         "duplicates": repeats.found(),
+        **({"classes": classes} if classes else {}),
         "files": files,
     }
     manifest["checksum"] = checksum(manifest)
@@ -109,7 +116,10 @@ def _tokenizer_text(task: TaskConfig, corpus: Corpus) -> Iterator[str]:
     """
 
     def blocks() -> Iterator[str]:
-        return (block for item in corpus.read("train") for text in item for block in _blocks(text))
+        labels = task.kind == "classification"  # no part of the text
+        return (
+            block for item in corpus.read("train") for text in (item[:1] if labels else item) for block in _blocks(text)
+        )
 
     if task.tokenizer.kind == "bytes":
         return
@@ -191,6 +201,60 @@ def _write_pairs(folder: Path, split: str, items: Iterator[Item], tokenizer: Tok
     counts["tokens"], counts["source_tokens"] = flat["target"].length, flat["source"].length
     counts["lines"] = counts["pairs"]
     for writer in (*flat.values(), *offsets.values()):
+        writer.close()
+    return counts
+
+
+def _classes(task: TaskConfig, corpus: Corpus) -> list[str]:
+    """Names of the classes that train has, sorted. Raises: ValueError where there is nothing to tell apart."""
+    classes = sorted({label for text, label in corpus.read("train") if text.strip()})
+    if len(classes) < 2:
+        raise ValueError(
+            f"the train text of task {task.name} has only the classes {classes}: a classifier needs two or more; "
+            "see task.corpus.columns.label"
+        )
+    return classes
+
+
+def _write_labelled(
+    classes: list[str],
+    place: Callable[[str, int], str],
+    folder: Path,
+    split: str,
+    items: Iterator[Item],
+    tokenizer: Tokenizer,
+) -> dict[str, int]:
+    """`<split>.text.npy`, `<split>.text_offsets.npy`, `<split>.label.npy` and, except for train, `<split>.text.txt`."""
+    counts: dict[str, int] = dict.fromkeys(("examples", "tokens", "words", "bytes", "lines", "blank", "unknown"), 0)
+    counts["lossless"] = True
+    numbers = {name: number for number, name in enumerate(classes)}
+    flat = ArrayWriter(folder / f"{split}.text.npy", _dtype(tokenizer))
+    offsets = ArrayWriter(folder / f"{split}.text_offsets.npy", np.uint64)
+    labels = ArrayWriter(folder / f"{split}.label.npy", np.uint32)
+    offsets.extend([0])
+    with _text_files(folder, split, ("text",)) as raw:
+        for number, (text, label) in enumerate(items):
+            if split == "train" and not text.strip():
+                counts["blank"] += 1  # nothing to learn from; evaluation keeps such sentences
+                continue
+            if label not in numbers:
+                raise ValueError(
+                    f"{place(split, number)} has the label {label!r}, which the train text does not have (its labels: "
+                    f"{', '.join(classes[:10])}{', ...' if len(classes) > 10 else ''}): correct it, or take it out"
+                )
+            ids = tokenizer.encode(text)
+            flat.extend([BOS, *ids])
+            offsets.extend([flat.length])
+            labels.extend([numbers[label]])
+            for file in raw.values():
+                file.write(text + "\n")
+            counts["lossless"] = counts["lossless"] and tokenizer.keeps(text, ids)
+            counts["unknown"] += ids.count(UNK)
+            counts["examples"] += 1
+            counts["words"] += len(text.split())
+            counts["bytes"] += len(text.encode())
+    counts["tokens"], counts["lines"] = flat.length, counts["examples"]
+    for writer in (flat, offsets, labels):
         writer.close()
     return counts
 

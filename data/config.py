@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-KINDS = ("language_modeling", "translation")
+KINDS = ("language_modeling", "translation", "classification")
 TOKENIZERS = ("sentencepiece", "characters", "bytes", "words")
 PIECES = ("bpe", "unigram")
 SMALLEST = {"sentencepiece": 261, "words": 5}  # vocabularies: one entry beside 4 specials, and 256 bytes
@@ -60,16 +60,20 @@ class CorpusConfig:
     `files` is used when `paths.corpora` is given, its paths are absolute, or there is no `hub`; else `hub`.
     """
 
-    # split -> path (language modelling) or {source: path, target: path} (translation); plain or .gz. The split `all` is
-    # one text, cut by `fractions`. A split whose path is null does not exist.
+    # split -> path (language modelling: text; classification: a table, its columns separated by tabs and named in its
+    # first line) or {source: path, target: path} (translation); plain or .gz. The split `all` is one text, cut by
+    # `fractions`. A split whose path is null does not exist.
     files: dict[str, Any] = field(default_factory=dict)
-    fractions: dict[str, float] = field(default_factory=dict)  # split -> share of `all`, in order; characters or pairs
+    fractions: dict[str, float] = field(
+        default_factory=dict
+    )  # split -> share of `all`, in order; of characters, pairs or rows
     hub: str | None = None  # dataset name on the hub, or a local folder that `datasets` can load
     hub_config: str | None = None
     hub_revision: str | None = None
     # our split -> the hub's. Splits that name the same one take its rows one after another, in the order written.
     hub_splits: dict[str, str] = field(default_factory=dict)
-    # text | source, target -> column; "translation.de" reaches into a nested column
+    # text | source, target | text, label -> column of the hub's rows, or of a table; "translation.de" reaches into a
+    # nested column of the hub's
     columns: dict[str, str] = field(default_factory=dict)
     rows: str = "documents"  # what a row of the hub's text is: documents | lines (of one long text)
     streaming: bool = False  # hub: read rows as they come, never the whole dataset
@@ -81,13 +85,15 @@ class CorpusConfig:
 
 @dataclass
 class TaskConfig:
-    """One question put to a model: language modelling or translation on one corpus."""
+    """One question put to a model: language modelling, translation or classification on one corpus."""
 
     name: str = "python_docs"
     kind: str = "language_modeling"
     corpus: CorpusConfig = field(default_factory=CorpusConfig)
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
-    context: int = 256  # tokens: window of a language model; longest side of a translation pair
+    context: int = (
+        256  # tokens: window of a language model; longest side of a translation pair; longest sentence to classify
+    )
     test: list[str] = field(default_factory=lambda: ["test"])  # splits scored after training, the first is the headline
     source_lang: str = "en"
     target_lang: str = "de"  # also chooses sacreBLEU's tokenisation

@@ -1,4 +1,7 @@
-"""Where text comes from: local files, the hub, the installation, a generator. One item is a document or a pair."""
+"""Where text comes from: local files, the hub, the installation, a generator.
+
+One item is a document, a pair of sentences, or a sentence with its label.
+"""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -10,9 +13,10 @@ from typing import Any
 from data import files, hub
 from data.builtin import BUILTIN
 from data.config import TaskConfig, one_of
-from data.synthetic import GENERATORS, generate
+from data.synthetic import GENERATORS, generate, kind_of
 
-Item = tuple[str, ...]  # (document,) or (source, target)
+Item = tuple[str, ...]  # (document,), (source, target) or (text, label)
+SIDES = {"language_modeling": ("text",), "translation": ("source", "target"), "classification": ("text", "label")}
 
 
 @dataclass
@@ -23,6 +27,8 @@ class Corpus:
     splits: tuple[str, ...]
     read: Callable[[str], Iterator[Item]]
     local: bool = True  # on this machine, so that reading it is cheap
+    # where item number i of a split stands, for a refusal; items are numbered from 0
+    place: Callable[[str, int], str] = lambda split, number: f"row {number + 1} of the {split} text"
 
     def content(self) -> str:
         """Digest of all text, whatever file or service it came from."""
@@ -40,7 +46,7 @@ class ContentDigest:
         self._splits: dict[str, Any] = {}
 
     def add(self, split: str, item: Item) -> None:
-        """Add one document or pair."""
+        """Add one item."""
         digest = self._splits.setdefault(split, hashlib.sha256())
         for text in item:
             encoded = text.encode()
@@ -55,7 +61,7 @@ class ContentDigest:
 
 def sides(task: TaskConfig) -> tuple[str, ...]:
     """Names of an item's parts."""
-    return ("source", "target") if task.kind == "translation" else ("text",)
+    return SIDES[task.kind]
 
 
 def open_corpus(task: TaskConfig, corpora: str | None) -> Corpus:
@@ -70,9 +76,11 @@ def open_corpus(task: TaskConfig, corpora: str | None) -> Corpus:
         one_of("task.corpus.builtin", config.builtin, BUILTIN)
         return _in_memory("builtin", BUILTIN[config.builtin]())
     if config.generator is not None:
-        if task.kind != "translation":
-            raise ValueError(f"the generator {config.generator} makes pairs: it needs task.kind=translation")
         one_of("task.corpus.generator", config.generator, GENERATORS)
+        if task.kind != (kind := kind_of(config.generator)):
+            raise ValueError(
+                f"the generator {config.generator} makes nothing for {task.kind}: it needs task.kind={kind}"
+            )
         return _in_memory("generator", generate(config.generator, config.options))
     paths = {split: path for split, path in config.files.items() if _named(path)}
     absolute = bool(paths) and all(
@@ -119,7 +127,11 @@ def _from_files(task: TaskConfig, paths: dict[str, Any], corpora: str | None) ->
             raise ValueError(f"task.corpus.files.{split} must be {form}, not {path}")
         found[split] = tuple(files.find(name, corpora) for name in known)
     if "all" not in found:
-        return Corpus("files", tuple(found), lambda split: _file_items(found[split]))
+
+        def line(split: str, number: int) -> str:
+            return f"{found[split][0]}, line {number + 2}"  # the first line names the columns
+
+        return Corpus("files", tuple(found), lambda split: _file_items(task, found[split]), place=line)
     if len(found) > 1:
         raise ValueError(
             f"task.corpus.files gives `all` and {', '.join(s for s in found if s != 'all')}: give one or the other"
@@ -127,28 +139,54 @@ def _from_files(task: TaskConfig, paths: dict[str, Any], corpora: str | None) ->
     shares = task.corpus.fractions
     if not shares or min(shares.values()) <= 0 or sum(shares.values()) > 1 + 1e-9:
         raise ValueError(f"task.corpus.fractions must be positive and sum to at most 1, not {shares}")
-    return Corpus("files", tuple(shares), partial(_fraction, shares, found["all"]))
+
+    def line_of_all(split: str, number: int) -> str:
+        return f"{found['all'][0]}, line {_share(shares, split, len(_whole(task, found['all']))).start + number + 2}"
+
+    return Corpus("files", tuple(shares), partial(_fraction, task, found["all"]), place=line_of_all)
 
 
-def _file_items(paths: tuple[Path, ...]) -> Iterator[Item]:
-    return iter([(files.read_text(paths[0]),)]) if len(paths) == 1 else files.read_pairs(*paths)
+def _file_items(task: TaskConfig, paths: tuple[Path, ...]) -> Iterator[Item]:
+    if task.kind == "translation":
+        return files.read_pairs(*paths)
+    if task.kind == "classification":
+        return files.read_labelled(paths[0], *(task.corpus.columns.get(side, side) for side in sides(task)))
+    return iter([(files.read_text(paths[0]),)])
 
 
-def _fraction(shares: dict[str, float], paths: tuple[Path, ...], split: str) -> Iterator[Item]:
-    """One split's share of a text in characters, or of a list of pairs."""
+def _whole(task: TaskConfig, paths: tuple[Path, ...]) -> Any:
+    """What fractions are of: the one text, or the list of items."""
+    items = list(_file_items(task, paths))
+    return items[0][0] if task.kind == "language_modeling" else items
+
+
+def _share(shares: dict[str, float], split: str, length: int) -> slice:
     names = list(shares)
     place = names.index(split)
     low, high = (sum(shares[name] for name in names[:end]) for end in (place, place + 1))
-    items = list(_file_items(paths))
-    whole: Any = items[0][0] if len(paths) == 1 else items
-    part = whole[round(low * len(whole), 6).__floor__() : round(high * len(whole), 6).__floor__()]
-    return iter([(part,)] if len(paths) == 1 else part)
+    return slice(round(low * length, 6).__floor__(), round(high * length, 6).__floor__())
+
+
+def _fraction(task: TaskConfig, paths: tuple[Path, ...], split: str) -> Iterator[Item]:
+    """One split's share of a text in characters, or of a list of items."""
+    whole = _whole(task, paths)
+    part = whole[_share(task.corpus.fractions, split, len(whole))]
+    return iter([(part,)] if task.kind == "language_modeling" else part)
 
 
 def _hub_items(task: TaskConfig, split: str) -> Iterator[Item]:
     rows = hub.read_rows(task.corpus, split, sides(task))
     if task.kind == "translation":
         return (tuple(text.replace("\n", " ") for text in pair) for pair in rows)
+    if task.kind == "classification":
+        return (_labelled(task, split, number, row) for number, row in enumerate(rows, start=1))
     if task.corpus.rows == "lines":
         return iter([("".join(text.removesuffix("\n") + "\n" for (text,) in rows),)])
     return (row for row in rows if row[0].strip())
+
+
+def _labelled(task: TaskConfig, split: str, number: int, row: tuple[str, ...]) -> Item:
+    text, label = row
+    if not label.strip():
+        raise ValueError(f"row {number} of split {task.corpus.hub_splits[split]} of {task.corpus.hub} has no label")
+    return text.replace("\n", " "), label.strip()

@@ -62,6 +62,37 @@ def read_lines(path: Path) -> list[str]:
     return lines[:-1] if lines[-1] == "" else lines
 
 
+def read_labelled(path: Path, text: str, label: str) -> Iterator[tuple[str, str]]:
+    """Rows of a table as (text, label), from the columns of these names; the first line names all columns.
+
+    Tabs separate columns and line ends rows; nothing is quoted, so every other character stands for itself.
+    Raises: ValueError for a column that is not there, a row of another width, a row without a label (its line is told).
+    """
+    header, *lines = read_lines(path)
+    columns = header.split("\t")
+    for name in (text, label):
+        if columns.count(name) != 1:
+            raise ValueError(
+                f"{path} has {columns.count(name) or 'no'} columns {name!r} among {', '.join(map(repr, columns))}: "
+                "its first line must name the columns, with tabs between them; set task.corpus.columns.text and .label"
+            )
+    places = columns.index(text), columns.index(label)
+
+    def row(number: int, line: str) -> tuple[str, str]:
+        cells = line.split("\t")
+        if len(cells) != len(columns):
+            raise ValueError(
+                f"{path}, line {number} has {len(cells)} columns, not {len(columns)} as the first line has: "
+                "put one tab between columns and none inside"
+            )
+        found, name = (cells[place] for place in places)
+        if not name.strip():
+            raise ValueError(f"{path}, line {number} has no label: give it one, or take the line out")
+        return found, name.strip()
+
+    return (row(number, line) for number, line in enumerate(lines, start=2))
+
+
 def read_pairs(source: Path, target: Path) -> Iterator[tuple[str, str]]:
     """Line i of one file with line i of the other. Raises: ValueError where they differ in length."""
     source_lines, target_lines = read_lines(source), read_lines(target)

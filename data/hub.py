@@ -15,7 +15,7 @@ def is_local(config: CorpusConfig) -> bool:
 
 
 def read_rows(config: CorpusConfig, split: str, sides: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """Rows of one split, each as the texts of `sides` ("text", or "source" and "target").
+    """Rows of one split, each as its `sides` ("text"; "source" and "target"; "text" and "label").
 
     Raises: MissingCorpusError where the data set cannot be reached, ValueError where it has no such split or column.
     """
@@ -34,7 +34,9 @@ def read_rows(config: CorpusConfig, split: str, sides: tuple[str, ...]) -> Itera
     if first:
         dataset = dataset.skip(first)
     for row in islice(dataset, count):
-        yield tuple(_cell(config, row, column) for column in columns)
+        yield tuple(
+            _cell(config, row, column, numbers=side == "label") for side, column in zip(sides, columns, strict=True)
+        )
 
 
 def _share(config: CorpusConfig, split: str) -> tuple[int, int | None]:
@@ -82,7 +84,8 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().split("\n")[0] or type(error).__name__
 
 
-def _cell(config: CorpusConfig, row: dict[str, Any], column: str) -> str:
+def _cell(config: CorpusConfig, row: dict[str, Any], column: str, numbers: bool) -> str:
+    """The text in a cell, or its whole number written out where `numbers` are allowed."""
     value: Any = row
     for name in column.split("."):
         if not isinstance(value, dict) or name not in value:
@@ -90,6 +93,8 @@ def _cell(config: CorpusConfig, row: dict[str, Any], column: str) -> str:
         value = value[name]
     if value is None:
         return ""
+    if numbers and isinstance(value, int):
+        return str(value)
     if not isinstance(value, str):
         raise ValueError(f"column {column} of data set {config.hub} holds {type(value).__name__}, not text")
     return value.replace("\r\n", "\n")

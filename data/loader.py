@@ -5,9 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from data import lm, pairs
+from data import labelled, lm, pairs
 from data.batch import Batch
 from data.prepared import Prepared
+
+SENTENCES = {"translation": pairs, "classification": labelled}  # kinds whose batches are made of whole sentences
 
 
 class Loader:
@@ -32,12 +34,12 @@ class Loader:
 
     def _plan_epoch(self, epoch: int) -> list[np.ndarray]:
         rng = np.random.default_rng((self._seed, epoch))
-        make = pairs.plan if self._prepared.kind == "translation" else lm.plan
-        return make(self._prepared, self._batch_tokens, self._context, rng)
+        kind = SENTENCES.get(self._prepared.kind, lm)
+        return kind.plan(self._prepared, self._batch_tokens, self._context, rng)
 
     @property
     def batches_per_epoch(self) -> int:
-        """In the current epoch; for translation the number changes a little from epoch to epoch."""
+        """In the current epoch; with whole sentences the number changes a little from epoch to epoch."""
         return len(self._plan)
 
     @property
@@ -66,8 +68,8 @@ class Loader:
         return self.take(self._world)[0]
 
     def _collate(self, chosen: np.ndarray) -> Batch:
-        if self._prepared.kind == "translation":
-            return pairs.collate(self._prepared, chosen)
+        if self._prepared.kind in SENTENCES:
+            return SENTENCES[self._prepared.kind].collate(self._prepared, chosen)
         return lm.collate(self._prepared, chosen, self._context)
 
     def state_dict(self) -> dict[str, Any]:
@@ -91,6 +93,6 @@ def evaluation_batches(
     prepared: Prepared, split: str, batch_tokens: int, context: int, stride: int | None = None
 ) -> Iterator[Batch]:
     """Batches that cover every target of a split exactly once; `stride` matters to language models only."""
-    if prepared.kind == "translation":
-        return pairs.evaluation_batches(prepared, split, batch_tokens, context)
+    if prepared.kind in SENTENCES:
+        return SENTENCES[prepared.kind].evaluation_batches(prepared, split, batch_tokens, context)
     return lm.evaluation_batches(prepared, split, batch_tokens, context, stride)

@@ -39,6 +39,8 @@ class Prepared:
     language modelling: `stream(split)` is bos and the split's tokens, with eos between documents.
     translation: `side(split, "source" | "target")` is (flat ids, offsets); sentence i is
     flat[offsets[i]:offsets[i + 1]] and ends in eos.
+    classification: `side(split, "text")` likewise, but sentence i begins with bos and has no eos; `labels(split)` are
+    the classes' numbers.
     """
 
     folder: Path
@@ -83,7 +85,7 @@ class Prepared:
 
     @property
     def kind(self) -> str:
-        """Of the task: language_modeling or translation."""
+        """Of the task: language_modeling, translation or classification."""
         return self.task.kind
 
     @property
@@ -116,12 +118,22 @@ class Prepared:
         return self.array(split, "text")
 
     def side(self, split: str, side: str) -> tuple[np.ndarray, np.ndarray]:
-        """Flat ids and offsets (one more than sentences) of one side of a translation split."""
+        """Flat ids and offsets (one more than sentences) of one side of a split of sentences."""
         return self.array(split, side), self.array(split, f"{side}_offsets")
 
+    @property
+    def classes(self) -> list[str]:
+        """Names of the classes, sorted; a label's number is its place here. Empty for other kinds of task."""
+        return list(self.manifest.get("classes", []))
+
+    def labels(self, split: str) -> np.ndarray:
+        """[sentences]: number of each sentence's class."""
+        return self.array(split, "label")
+
     def lengths(self, split: str) -> np.ndarray:
-        """[pairs, 2]: tokens of source and target, each with its eos."""
-        offsets = [self.array(split, f"{side}_offsets") for side in ("source", "target")]
+        """[pairs, 2]: tokens of source and target, each with its eos; [sentences, 1]: tokens with bos."""
+        sides = ("source", "target") if self.kind == "translation" else ("text",)
+        offsets = [self.array(split, f"{side}_offsets") for side in sides]
         return np.stack([np.diff(side.astype(np.int64)) for side in offsets], axis=1)
 
     def lines(self, split: str, side: str = "text") -> list[str]:
@@ -135,6 +147,7 @@ class Prepared:
     def facts(self) -> dict[str, Any]:
         """What a record says about the data; token counts are of scored targets (translation: with eos).
 
+        Of a classification task they are of what is read, with bos; `classes` counts each class in each split.
         A split is `lossless` where its integers stand for its very text: only then do bits per byte speak of that text.
         """
         splits = {}
@@ -142,12 +155,12 @@ class Prepared:
             counts = dict(kept)
             if self.task.newline_is_word:
                 counts["words"] += counts["lines"]
-            if self.kind == "translation":
+            if self.kind != "language_modeling":
                 long = int((self.lengths(split) > self.task.context).any(axis=1).sum())
                 # Longer than the context: left out of training, cut in evaluation.
                 counts["dropped" if split == "train" else "truncated"] = long
             splits[split] = counts
-        return {
+        facts = {
             "digest": self.digest,
             "content": self.manifest["content"],
             "origin": self.manifest["origin"],
@@ -156,3 +169,10 @@ class Prepared:
             "splits": splits,
             "duplicates": self.manifest["duplicates"],
         }
+        if self.kind == "classification":
+            facts["classes"] = {split: self._class_counts(split) for split in self.splits}
+        return facts
+
+    def _class_counts(self, split: str) -> dict[str, int]:
+        counts = np.bincount(self.labels(split), minlength=len(self.classes)).tolist()
+        return dict(zip(self.classes, counts, strict=True))

@@ -29,7 +29,7 @@ def test_a_name_that_names_no_folder_of_its_own_is_refused(name: str) -> None:
     ("change", "words"),
     [
         ({"kind": "language_modelling"}, "did you mean 'language_modeling'"),
-        ({"kind": "?"}, r"is unknown \(known: language_modeling, translation\)"),
+        ({"kind": "?"}, r"is unknown \(known: language_modeling, translation, classification\)"),
         ({"context": 0}, "context=0 must be at least 1"),
         ({"test": ["train"]}, "task.test holds train"),
         ({"test": ["test", "train"]}, "task.test holds train"),
