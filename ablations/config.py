@@ -18,7 +18,12 @@ PRECISIONS = ("auto", "fp32", "bf16")
 SELECTIONS = ("last", "best")
 DEVICES = ("auto", "cpu", "cuda")
 TRACKERS = ("none", "wandb", "wandb_offline")
-SITES = {"language_modeling": ("decoder",), "translation": ("encoder", "decoder", "cross")}
+# The sites of a kind of task, the one that names the whole first.
+SITES = {
+    "language_modeling": ("decoder",),
+    "translation": ("decoder", "encoder", "cross"),
+    "classification": ("encoder",),
+}
 
 
 @dataclass
@@ -184,13 +189,15 @@ def check(run: RunConfig) -> None:
     with _about("model"):
         _plain("name", model.name)
         model.check()
-    with _about("position"):
-        run.position.check(model.width_of_head)
     for site in SITES[run.task.kind]:
         projection = getattr(run.sites, site)
         with _about("projection" if projection == run.projection else f"sites.{site}"):
             _plain("name", projection.name)
             projection.check(model.d_model, model.heads, model.width_of_head)
+        if site != "cross":
+            with _about("position"):
+                own = projection.sizes(model.d_model, model.heads, model.width_of_head)
+                run.position.check(own.head_dim, projection.score)
     for key in ("optim", "trainer", "evaluation", "tracking", "study"):
         with _about(key):
             getattr(run, key).check()

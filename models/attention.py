@@ -1,20 +1,36 @@
-"""Scaled dot-product attention over a pluggable projection.
+"""Attention over a pluggable projection and score.
 
-Axes: B batch, L queries, S keys, C model width, H query heads, G key/value heads, D head width.
-Masks are boolean, True where a query may look; they broadcast to [B, H, L, S].
+Axes: B batch, L queries, S keys, C model width, H query heads, G key/value heads, D width of a key head, E of a
+value head. Masks are boolean, True where a query may look; they broadcast to [B, H, L, S].
 """
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.cache import Cache
+from models.positions import Alibi, Rotary
 from models.projections.config import ProjectionConfig
 from models.projections.projection import Projection
+from models.projections.score import Additive, DotProduct, for_all_heads, score, without_self
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one pass of attention does inside, for those who observe it."""
+
+    q_BHLD: Tensor  # as they meet: turned where positions turn them
+    k_BGSD: Tensor
+    v_BGSE: Tensor
+    scores_BHLS: Tensor  # with the bias of positions, before masks
+    allowed: Tensor  # broadcasts to [B, H, L, S]
+    weights_BHLS: Tensor
 
 
 class Attention(nn.Module):
-    """softmax(q k^T / sqrt(D)) v, then the output map: project, remember, read, rotate, attend, out."""
+    """softmax(score(q, k)) v, then the output map: project, remember, read, prepare, rotate, attend, out."""
 
     def __init__(
         self,
@@ -24,32 +40,70 @@ class Attention(nn.Module):
         head_dim: int,
         bias: bool,
         dropout: float = 0.0,
-        rotate: nn.Module | None = None,
+        rotate: Rotary | None = None,
+        distance: Alibi | None = None,
     ):
         super().__init__()
         self.project = Projection(config, d_model, heads, head_dim, bias)
-        self.rotate = rotate
-        self.out = nn.Linear(heads * head_dim, d_model, bias=bias)
+        sizes = self.project.sizes
+        self.heads = sizes.heads
+        self.score = score(config, sizes)
+        self.rotate, self.distance = rotate, distance
+        width = sizes.heads * sizes.value_head_dim
+        self.out = nn.Linear(width, d_model, bias=bias) if config.output == "learned" else nn.Identity()
+        self.no_self = False
         self.dropout = dropout
 
     def _attend_out(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
-        y_BHLD = attend(q, k, v, mask, causal, self.dropout if self.training else 0.0)
-        return self.out(y_BHLD.transpose(1, 2).flatten(2))
+        if self.no_self or self.distance is not None:
+            mask, causal = self._mask(mask, causal, q.shape[2], k.shape[2], q.device), False
+        y_BHLE = attend(self.score, q, k, v, mask, causal, self.dropout if self.training else 0.0)
+        return self.out(y_BHLE.transpose(1, 2).flatten(2))
+
+    def _allowed(self, mask: Tensor | None, causal: bool, L: int, S: int, device: torch.device) -> Tensor:
+        if mask is None:
+            mask = causal_mask(L, S, device) if causal else torch.ones(L, S, dtype=torch.bool, device=device)
+        return without_self(mask.expand(*mask.shape[:-2], L, S)) if self.no_self else mask
+
+    def _mask(self, mask: Tensor | None, causal: bool, L: int, S: int, device: torch.device) -> Tensor:
+        """All that keeps a query from keys, in one: boolean, or numbers to add to the scores."""
+        allowed = self._allowed(mask, causal, L, S, device)
+        return allowed if self.distance is None else self.distance(L, S, device).masked_fill(~allowed, -torch.inf)
+
+    def _look(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool) -> Look:
+        L, S = q.shape[2], k.shape[2]
+        scores = self.score(q, k)
+        if self.distance is not None:
+            scores = scores + self.distance(L, S, q.device)
+        allowed = self._allowed(mask, causal, L, S, q.device)
+        return Look(q, k, v, scores, allowed, scores.masked_fill(~allowed, -torch.inf).softmax(-1))
 
 
 class SelfAttention(Attention):
     """Queries, keys and values from one sequence."""
 
+    def __init__(self, config: ProjectionConfig, *sizes, **parts):
+        super().__init__(config, *sizes, **parts)
+        self.no_self = config.no_self  # between two sequences nobody meets himself
+
     def forward(self, x_BLC: Tensor, mask: Tensor | None, causal: bool, cache: Cache | None = None) -> Tensor:
         """[B, L, C] to [B, L, C]; with a cache, x continues what the cache holds."""
+        return self._attend_out(*self._vectors(x_BLC, cache), mask, causal)
+
+    def look(self, x_BLC: Tensor, mask: Tensor | None, causal: bool, cache: Cache | None = None) -> Look:
+        """What `forward` does inside, without dropout."""
+        return self._look(*self._vectors(x_BLC, cache), mask, causal)
+
+    def _vectors(self, x_BLC: Tensor, cache: Cache | None) -> tuple[Tensor, Tensor, Tensor]:
         start = 0 if cache is None else len(cache)
         q, memory = self.project(x_BLC, x_BLC)
         if cache is not None:
             memory = cache.append(memory)
         k, v = self.project.read(memory)
+        q, k = self.score.prepare(q, k)
         if self.rotate is not None:
             q, k = self.rotate(q, start), self.rotate(k, 0)
-        return self._attend_out(q, k, v, mask, causal)
+        return q, k, v
 
 
 class CrossAttention(Attention):
@@ -57,43 +111,67 @@ class CrossAttention(Attention):
 
     def forward(self, x_BLC: Tensor, states_BSC: Tensor, mask: Tensor | None, cache: Cache | None = None) -> Tensor:
         """[B, L, C] attends to [B, S, C]; the cache keeps what is remembered of the states."""
+        return self._attend_out(*self._vectors(x_BLC, states_BSC, cache), mask, causal=False)
+
+    def look(self, x_BLC: Tensor, states_BSC: Tensor, mask: Tensor | None, cache: Cache | None = None) -> Look:
+        """What `forward` does inside, without dropout."""
+        return self._look(*self._vectors(x_BLC, states_BSC, cache), mask, causal=False)
+
+    def _vectors(self, x_BLC: Tensor, states_BSC: Tensor, cache: Cache | None) -> tuple[Tensor, Tensor, Tensor]:
         if cache is None:
             q, memory = self.project(x_BLC, states_BSC)
         else:
             q, memory = self.project.query(x_BLC), cache.tensors or cache.append(self.project.memory(states_BSC))
         k, v = self.project.read(memory)
-        return self._attend_out(q, k, v, mask, causal=False)
+        q, k = self.score.prepare(q, k)
+        return q, k, v
 
 
 def attend(
-    q_BHLD: Tensor, k_BGSD: Tensor, v_BGSD: Tensor, mask: Tensor | None, causal: bool, dropout: float = 0.0
+    score: DotProduct | Additive,
+    q_BHLD: Tensor,
+    k_BGSD: Tensor,
+    v_BGSE: Tensor,
+    mask: Tensor | None,
+    causal: bool,
+    dropout: float = 0.0,
 ) -> Tensor:
     """Attention by the fastest way the device has. Causal: the last query sees the last key, whatever L and S.
 
-    On CPU that is the definition itself: torch's fused kernel has so slow a bf16 backward there that a whole training
-    step takes 1.5 times as long, and it gains nothing in fp32 (`python scripts/bench.py attention`).
+    A mask is boolean, or numbers to add. On CPU the fastest way is the definition itself: torch's fused kernel has so
+    slow a bf16 backward there that a whole training step takes 1.5 times as long, and it gains nothing in fp32
+    (`python scripts/bench.py attention`). Additive scores are no product, so no kernel knows them.
     """
     assert mask is None or not causal, "a causal site has no mask of its own"
     L, S = q_BHLD.shape[2], k_BGSD.shape[2]
     if causal and (L == 1 or L != S):  # a single query is the last one and sees everything
         mask, causal = (None if L == 1 else causal_mask(L, S, q_BHLD.device)), False
-    if q_BHLD.device.type == "cpu":
-        return attend_written_out(q_BHLD, k_BGSD, v_BGSD, mask, causal, dropout)
+    if q_BHLD.device.type == "cpu" or isinstance(score, Additive):
+        return attend_written_out(score, q_BHLD, k_BGSD, v_BGSE, mask, causal, dropout)
+    if mask is not None and mask.dtype != torch.bool:
+        mask = mask.to(q_BHLD.dtype)
+    grouped = q_BHLD.shape[1] != k_BGSD.shape[1]
     return F.scaled_dot_product_attention(
-        q_BHLD, k_BGSD, v_BGSD, mask, dropout, causal, enable_gqa=q_BHLD.shape[1] != k_BGSD.shape[1]
+        q_BHLD, k_BGSD, v_BGSE, mask, dropout, causal, scale=score.scale, enable_gqa=grouped
     )
 
 
 def attend_written_out(
-    q_BHLD: Tensor, k_BGSD: Tensor, v_BGSD: Tensor, mask: Tensor | None, causal: bool, dropout: float = 0.0
+    score: DotProduct | Additive,
+    q_BHLD: Tensor,
+    k_BGSD: Tensor,
+    v_BGSE: Tensor,
+    mask: Tensor | None,
+    causal: bool,
+    dropout: float = 0.0,
 ) -> Tensor:
-    """softmax(q k^T / sqrt(D)) v, written out."""
-    k_BHSD, v_BHSD = (t.repeat_interleave(q_BHLD.shape[1] // t.shape[1], dim=1) for t in (k_BGSD, v_BGSD))
-    scores_BHLS = q_BHLD @ k_BHSD.mT * q_BHLD.shape[-1] ** -0.5
-    allowed = causal_mask(q_BHLD.shape[2], k_BHSD.shape[2], q_BHLD.device) if causal else mask
-    if allowed is not None:
-        scores_BHLS = scores_BHLS.masked_fill(~allowed, -torch.inf)
-    return F.dropout(scores_BHLS.softmax(-1), dropout) @ v_BHSD
+    """softmax(score(q, k)) v, written out."""
+    scores_BHLS = score(q_BHLD, k_BGSD)
+    mask = causal_mask(q_BHLD.shape[2], k_BGSD.shape[2], q_BHLD.device) if causal else mask
+    if mask is not None:
+        scores_BHLS = scores_BHLS.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else scores_BHLS + mask
+    weights_BHLS = F.dropout(scores_BHLS.softmax(-1), dropout)
+    return weights_BHLS @ for_all_heads(v_BGSE, q_BHLD.shape[1])
 
 
 def causal_mask(L: int, S: int, device: torch.device) -> Tensor:

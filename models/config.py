@@ -8,7 +8,7 @@ from models.projections.config import ProjectionConfig
 NORMS = ("pre", "post")
 ACTIVATIONS = ("gelu", "relu")
 INITS = ("xavier", "gpt2")
-POSITIONS = ("none", "sinusoidal", "learned", "rotary")
+POSITIONS = ("none", "sinusoidal", "learned", "rotary", "alibi")
 
 
 @dataclass
@@ -20,7 +20,7 @@ class ModelConfig:
     heads: int = 4  # query heads
     head_dim: int | None = None  # width of a head; none: d_model / heads
     d_ff: int = 512  # width of the feed-forward layer
-    encoder_layers: int = 2  # translator only
+    encoder_layers: int = 2  # of a translator; the depth of a classifier
     decoder_layers: int = 2  # the depth of a language model
     norm: str = "pre"  # where LayerNorm stands: pre | post (Vaswani et al. 2017)
     activation: str = "gelu"  # gelu | relu
@@ -58,17 +58,22 @@ class ModelConfig:
 
 @dataclass
 class PositionConfig:
-    """How a model knows about order. Kinds: none | sinusoidal | learned | rotary."""
+    """How a model knows about order. Kinds: none | sinusoidal | learned | rotary | alibi."""
 
     kind: str = "sinusoidal"
     base: float = 10_000.0  # longest wavelength / 2 pi, of sinusoidal and rotary
     max_length: int | None = None  # learned: number of positions; none: what the task needs
 
-    def check(self, head_dim: int) -> None:
-        """Raise a ValueError with the reason unless these positions fit heads of this width."""
+    def check(self, head_dim: int, score: str = "scaled_dot") -> None:
+        """Raise a ValueError with the reason unless these positions fit self-attention of this width and score."""
         one_of("kind", self.kind, POSITIONS)
         if self.kind == "rotary" and head_dim % 2:
             raise ValueError(f"rotary positions turn pairs of numbers, and head_dim={head_dim} is odd: make it even")
+        if self.kind == "rotary" and score in ("additive", "concat"):
+            raise ValueError(
+                f"rotary positions show in the angle between query and key, which score={score} does not look at: "
+                "choose another position, or a strategy with a product of query and key"
+            )
         if not 1 < self.base < float("inf"):
             raise ValueError(f"base={self.base} must be a finite number above 1")
         if self.max_length is not None and self.max_length < 1:

@@ -10,6 +10,9 @@ import math
 import torch
 from torch import Tensor, nn
 
+from models.projections.projection import Projection
+from models.projections.score import DotProduct
+
 
 def initialise(model: nn.Module, seed: int, scheme: str, layers: int) -> None:
     """Fills every parameter in place, through the state dictionary, in which storage does not show.
@@ -22,6 +25,9 @@ def initialise(model: nn.Module, seed: int, scheme: str, layers: int) -> None:
         generator = torch.Generator().manual_seed(stream(seed, name))
         _fill(value, name, generator, scheme, layers)
     model.load_state_dict(state)
+    for module in model.modules():
+        if isinstance(module, Projection | DotProduct):
+            module.settle()
 
 
 def stream(seed: int, name: str) -> int:

@@ -1,4 +1,4 @@
-"""The block both models are made of: attention, cross-attention where there is a source, feed-forward.
+"""The block all models are made of: attention, cross-attention where there is a source, feed-forward.
 
 Axes: B batch, L length, S source length, C model width, F feed-forward width.
 """
@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from models.attention import CrossAttention, SelfAttention
 from models.cache import Cache
 from models.config import ModelConfig, PositionConfig
-from models.positions import rotation
+from models.positions import distance, rotation
 from models.projections.config import ProjectionConfig
 
 
@@ -29,7 +29,11 @@ class Block(nn.Module):
         self.pre = model.norm == "pre"
         sizes = (model.d_model, model.heads, model.width_of_head, model.bias, model.attention_dropout)
         self.attention_norm = norm(model)
-        self.attention = SelfAttention(self_site, *sizes, rotate=rotation(position, model.width_of_head))
+        own = self_site.sizes(model.d_model, model.heads, model.width_of_head)
+        position.check(own.head_dim, self_site.score)
+        self.attention = SelfAttention(
+            self_site, *sizes, rotate=rotation(position, own.head_dim), distance=distance(position, own.heads)
+        )
         if cross_site is not None:
             self.cross_norm = norm(model)
             self.cross = CrossAttention(cross_site, *sizes)

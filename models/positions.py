@@ -1,7 +1,9 @@
-"""How a model knows about order: none, sinusoidal (Vaswani et al. 2017), learned, rotary (Su et al. 2021).
+"""How a model knows about order: none, sinusoidal (Vaswani et al. 2017), learned, rotary (Su et al. 2021), ALiBi (Press
+et al. 2022).
 
-Sinusoidal and learned positions are added to embeddings; rotary turns queries and keys inside self-attention. Values
-are never rotated, so K=V means "V is the unrotated K". Axes: B batch, H heads, L length, C model width, D head width.
+Sinusoidal and learned positions are added to embeddings; rotary turns queries and keys inside self-attention, ALiBi
+lowers its scores with distance. Values are never rotated, so K=V means "V is the unrotated K".
+Axes: B batch, H heads, L length, S keys, C model width, D head width.
 """
 
 import torch
@@ -19,9 +21,14 @@ def added_position(config: PositionConfig, d_model: int, max_length: int) -> nn.
     return None
 
 
-def rotation(config: PositionConfig, head_dim: int) -> nn.Module | None:
+def rotation(config: PositionConfig, head_dim: int) -> "Rotary | None":
     """What turns queries and keys, if anything."""
     return Rotary(head_dim, config.base) if config.kind == "rotary" else None
+
+
+def distance(config: PositionConfig, heads: int) -> "Alibi | None":
+    """What is added to scores, if anything."""
+    return Alibi(heads) if config.kind == "alibi" else None
 
 
 def angles(start: int, length: int, width: int, base: float, device: torch.device) -> Tensor:
@@ -74,3 +81,28 @@ class Rotary(nn.Module):
         cos, sin = a.cos().to(x_BHLD.dtype), a.sin().to(x_BHLD.dtype)
         first, second = x_BHLD.chunk(2, dim=-1)
         return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1)
+
+
+class Alibi(nn.Module):
+    """Adds -m_h |i - j| to the score of query i and key j; nothing is learned.
+
+    The slopes m_h fall geometrically from 2^(-8/n) for n heads, a power of two; for other numbers those of the next
+    smaller power are filled up with every other slope of the next larger one. Press et al. (2022) look backwards only;
+    where attention looks both ways the distance counts in both.
+    """
+
+    def __init__(self, heads: int):
+        super().__init__()
+        self.slopes = alibi_slopes(heads)
+
+    def forward(self, L: int, S: int, device: torch.device) -> Tensor:
+        """[H, L, S] in float32, both sequences ending together."""
+        apart_LS = torch.arange(S - L, S, device=device)[:, None] - torch.arange(S, device=device)
+        return -torch.tensor(self.slopes, device=device)[:, None, None] * apart_LS.abs()
+
+
+def alibi_slopes(heads: int) -> list[float]:
+    """One slope per head, such as 1/4, 1/16, 1/64, 1/256 for four."""
+    power = 2 ** (heads.bit_length() - 1)
+    slopes = [2 ** (-8 * (h + 1) / power) for h in range(power)]
+    return slopes if power == heads else slopes + alibi_slopes(2 * power)[::2][: heads - power]

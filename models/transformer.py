@@ -1,6 +1,6 @@
-"""A decoder-only language model and an encoder-decoder translator from the same blocks.
+"""A decoder-only language model, an encoder-decoder translator and an encoder-only classifier from the same blocks.
 
-Axes: B batch, L target length, S source length, C model width, V vocabulary.
+Axes: B batch, L target length, S source length, C model width, V vocabulary, K classes.
 """
 
 import torch
@@ -102,6 +102,34 @@ class Translator(nn.Module):
     def new_cache(self) -> DecoderCache:
         """An empty cache."""
         return DecoderCache(len(self.decoder))
+
+
+class Classifier(nn.Module):
+    """Tells the class of a sequence from the mean of its encoded tokens."""
+
+    def __init__(
+        self,
+        model: ModelConfig,
+        sites: SitesConfig,
+        position: PositionConfig,
+        vocabulary: int,
+        max_length: int,
+        classes: int,
+    ):
+        super().__init__()
+        model.check()
+        self.embedding = Embedding(model, position, vocabulary, max_length)
+        self.encoder = nn.ModuleList(Block(model, position, sites.encoder) for _ in range(model.encoder_layers))
+        self.norm = norm(model) if model.norm == "pre" else nn.Identity()
+        self.classify = nn.Linear(model.d_model, classes)
+
+    def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """Logits [B, K] of tokens [B, L], mask True at real tokens."""
+        x_BLC = self.embedding(tokens)
+        for block in self.encoder:
+            x_BLC = block(x_BLC, mask[:, None, None, :])
+        x_BLC = self.norm(x_BLC).masked_fill(~mask[:, :, None], 0.0)
+        return self.classify(x_BLC.sum(1) / mask.sum(1, keepdim=True))
 
 
 def logits(model: LanguageModel | Translator, x_BLC: Tensor) -> Tensor:

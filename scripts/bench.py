@@ -23,6 +23,7 @@ from torch.nn import functional as F
 from ablations.compose import compose
 from models import attention
 from models.init import initialise
+from models.projections.score import DotProduct
 from models.transformer import Translator
 
 VOCABULARY, ROWS, LENGTH = 6000, 128, 16  # a batch like Multi30k's at 2048 tokens a side
@@ -48,9 +49,11 @@ def training_step(precision: str) -> Callable[[], None]:
     return step
 
 
-def fused_attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool, dropout: float = 0.0) -> Tensor:
+def fused_attend(
+    score: DotProduct, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool, dropout: float = 0.0
+) -> Tensor:
     """What `models.attention.attend` does on a GPU."""
-    return F.scaled_dot_product_attention(q, k, v, mask, dropout, causal)
+    return F.scaled_dot_product_attention(q, k, v, mask, dropout, causal, scale=score.scale)
 
 
 def seconds(step: Callable[[], None]) -> float:

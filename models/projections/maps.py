@@ -1,4 +1,4 @@
-"""The kinds of map from the input to a role's vectors: dense, low-rank, block-diagonal.
+"""The kinds of map from the input to a role's vectors: dense, low-rank, block-diagonal, one slice for all heads.
 
 Axes: B batch, L length, C model width, N heads, D head width, R rank, I width of a head's slice of the input.
 Every map turns x_BLC into y_BL(ND) and can state itself as one dense matrix, so that `y = x @ map.matrix() (+ bias)`.
@@ -61,3 +61,21 @@ class BlockDiagonal(nn.Module):
     def matrix(self) -> Tensor:
         """[C, N * D], zero outside the blocks."""
         return torch.block_diag(*self.weight_NDI.mT)
+
+
+class OneSlice(nn.Module):
+    """Head n sees only the n-th slice of the input, through a small matrix that all heads share: y_n = x_n W."""
+
+    def __init__(self, d_model: int, heads: int, head_dim: int, bias: bool):
+        super().__init__()
+        self.heads = heads
+        self.weight = nn.Parameter(torch.empty(head_dim, d_model // heads))
+        self.bias = nn.Parameter(torch.empty(head_dim)) if bias else None
+
+    def forward(self, x_BLC: Tensor) -> Tensor:
+        """[B, L, C] to [B, L, N * D]."""
+        return F.linear(x_BLC.unflatten(-1, (self.heads, -1)), self.weight, self.bias).flatten(-2)
+
+    def matrix(self) -> Tensor:
+        """[C, N * D], the same block N times on its diagonal."""
+        return torch.block_diag(*[self.weight.T] * self.heads)

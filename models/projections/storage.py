@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.projections.maps import BlockDiagonal, Dense, LowRank
+from models.projections.maps import BlockDiagonal, Dense, LowRank, OneSlice
 
 
 class PerRole(nn.ModuleDict):
@@ -25,7 +25,7 @@ class PerRole(nn.ModuleDict):
 
     def matrix(self, name: str) -> Tensor:
         """[C, N * D] of one map."""
-        return cast(Dense | LowRank | BlockDiagonal, self[name]).matrix()
+        return cast(Dense | LowRank | BlockDiagonal | OneSlice, self[name]).matrix()
 
 
 class _Repacked(nn.Module, ABC):
@@ -105,15 +105,15 @@ class Fused(_Repacked):
 class PerHead(_Repacked):
     """One [D, C] matrix per head, the way textbooks draw it."""
 
-    def __init__(self, d_model: int, widths: dict[str, int], head_dim: int, bias: bool):
+    def __init__(self, d_model: int, heads: dict[str, int], dims: dict[str, int], bias: bool):
         super().__init__()
-        self.head_dim = head_dim
-        self.heads = {name: width // head_dim for name, width in widths.items()}
-        self.weight = nn.ParameterDict({name: self._split(torch.empty(w, d_model)) for name, w in widths.items()})
-        self.bias = nn.ParameterDict({n: self._split(torch.empty(w)) for n, w in widths.items()}) if bias else None
+        self.heads, self.dims = heads, dims
 
-    def _split(self, whole: Tensor) -> nn.ParameterList:
-        return nn.ParameterList([part.clone() for part in whole.split(self.head_dim)])
+        def parts(name: str, *shape: int) -> nn.ParameterList:
+            return nn.ParameterList([torch.empty(dims[name], *shape) for _ in range(heads[name])])
+
+        self.weight = nn.ParameterDict({name: parts(name, d_model) for name in heads})
+        self.bias = nn.ParameterDict({name: parts(name) for name in heads}) if bias else None
 
     def kinds(self) -> tuple[str, ...]:
         """What each map consists of."""
@@ -125,7 +125,7 @@ class PerHead(_Repacked):
 
     def join(self, kind: str, whole: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """One matrix per head."""
-        return {f"{kind}.{n}.{h}": part for n, w in whole.items() for h, part in enumerate(w.split(self.head_dim))}
+        return {f"{kind}.{n}.{h}": part for n, w in whole.items() for h, part in enumerate(w.split(self.dims[n]))}
 
     def forward(self, x_BLC: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
         """The outputs of the named maps, a product per head."""

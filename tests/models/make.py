@@ -11,14 +11,14 @@ from models.config import ModelConfig, PositionConfig, SitesConfig
 from models.init import initialise
 from models.projections.config import ProjectionConfig
 from models.projections.projection import Projection
-from models.transformer import LanguageModel, Translator
+from models.transformer import Classifier, LanguageModel, Translator
 
 CONF = Path(__file__).parents[2] / "conf"
 STRATEGIES = sorted(path.stem for path in (CONF / "projection").glob("*.yaml"))
 POSITIONS = sorted(path.stem for path in (CONF / "position").glob("*.yaml"))
 PRESETS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
 PAD, BOS, EOS = 0, 1, 2
-VOCABULARY, MAX_LENGTH = 11, 24
+VOCABULARY, MAX_LENGTH, CLASSES = 11, 24, 3
 TINY = ModelConfig(d_model=16, heads=4, d_ff=32, dropout=0.0)
 
 
@@ -29,9 +29,19 @@ def full_size(name: str) -> ProjectionConfig:
 
 
 def strategy(name: str, **changes) -> ProjectionConfig:
-    """A strategy at our size: ranks that the files choose for wide models become 3."""
+    """A strategy at our size: ranks that the files choose for wide models become 3, value heads 2 wide."""
     config = full_size(name)
-    return replace(config, rank=config.rank and 3, role_rank=config.role_rank and 3, **changes)
+    narrow = {key: getattr(config, key) and 3 for key in ("rank", "role_rank")}
+    return replace(config, **narrow, value_head_dim=config.value_head_dim and 2, **changes)
+
+
+# Every strategy with every position it is defined for: a sum of two hidden layers has no angle to turn.
+DEFINED = [
+    (name, position)
+    for name in STRATEGIES
+    for position in POSITIONS
+    if position != "rotary" or full_size(name).score not in ("additive", "concat")
+]
 
 
 def everywhere(site: ProjectionConfig) -> SitesConfig:
@@ -46,10 +56,14 @@ def translator(site, position="sinusoidal", seed=0, **sizes) -> Translator:
     return _built(Translator, site, position, seed, sizes)
 
 
-def _built(kind, site, position, seed, sizes):
+def classifier(site, position="sinusoidal", seed=0, **sizes) -> Classifier:
+    return _built(Classifier, site, position, seed, sizes, CLASSES)
+
+
+def _built(kind, site, position, seed, sizes, *classes):
     sites = site if isinstance(site, SitesConfig) else everywhere(site)
     model = replace(TINY, **sizes)
-    built = kind(model, sites, PositionConfig(kind=position), VOCABULARY, MAX_LENGTH)
+    built = kind(model, sites, PositionConfig(kind=position), VOCABULARY, MAX_LENGTH, *classes)
     initialise(built, seed, model.init, model.decoder_layers)
     return built.eval()
 

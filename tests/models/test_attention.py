@@ -5,10 +5,13 @@ import torch
 from torch.nn import functional as F
 
 from models.attention import attend, causal_mask
+from models.projections.config import ProjectionConfig
+from models.projections.score import DotProduct
 from tests.models.make import everywhere, strategy, tokens, translator, vectors
 
 DEVICES = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]  # each has its own way
 H, D = 4, 6
+SCORE = DotProduct(ProjectionConfig(), ProjectionConfig().sizes(H * D, H, D))
 
 
 def definition(q, k, v, allowed):
@@ -36,7 +39,7 @@ def test_attention_is_its_definition(L, S, kind, groups, device):
     allowed = mask_of(kind, L, S)
     expected = definition(q, k, v, allowed)
     q, k, v, allowed = (t.to(device) for t in (q, k, v, allowed))
-    ours = attend(q, k, v, allowed if kind == "padded" else None, causal=kind == "causal")
+    ours = attend(SCORE, q, k, v, allowed if kind == "padded" else None, causal=kind == "causal")
     torch_mask = allowed.expand(2, 1, L, S)
     torchs = F.scaled_dot_product_attention(q, k, v, torch_mask, enable_gqa=True)
     torch.testing.assert_close(ours.cpu(), expected)
@@ -49,8 +52,8 @@ def test_the_causal_mask_ends_with_both_sequences():
 
 def test_attention_weights_are_dropped_where_asked_only():
     q, k, v = vectors(1, H, 5, D), vectors(1, H, 5, D, seed=2), torch.ones(1, H, 5, D)
-    assert torch.allclose(attend(q, k, v, None, False), v)  # weights sum to one
-    assert not torch.allclose(attend(q, k, v, None, False, dropout=0.5), v)
+    assert torch.allclose(attend(SCORE, q, k, v, None, False), v)  # weights sum to one
+    assert not torch.allclose(attend(SCORE, q, k, v, None, False, dropout=0.5), v)
 
 
 def attends_to(model, source, target):

@@ -11,12 +11,14 @@ from models.budget import budget
 from models.config import PositionConfig, SitesConfig
 from models.transformer import LanguageModel, Translator
 from tests.models.make import (
+    CLASSES,
     MAX_LENGTH,
     POSITIONS,
     PRESETS,
     STRATEGIES,
     TINY,
     VOCABULARY,
+    classifier,
     everywhere,
     full_size,
     language_model,
@@ -27,6 +29,11 @@ from tests.models.make import (
 )
 
 KINDS = {"language_modeling": LanguageModel, "translation": Translator}
+BUILDERS = [
+    (language_model, "language_modeling"),
+    (translator, "translation"),
+    (classifier, "classification"),
+]
 VARIATIONS = {
     "usual": {},
     "post-norm": {"norm": "post"},
@@ -39,7 +46,7 @@ VARIATIONS = {
 def stated(sites, kind="language_modeling", position="sinusoidal", context=6, **sizes):
     sites = sites if isinstance(sites, SitesConfig) else everywhere(sites)
     model = replace(TINY, **sizes)
-    return budget(model, sites, PositionConfig(kind=position), kind, VOCABULARY, MAX_LENGTH, context)
+    return budget(model, sites, PositionConfig(kind=position), kind, VOCABULARY, MAX_LENGTH, context, CLASSES)
 
 
 def count(model):
@@ -67,15 +74,17 @@ def test_parameters_of_every_other_choice(variation, position):
         assert stated(strategy(name), position=position, **sizes).parameters == count(model)
         model = translator(strategy(name), position, **sizes)
         assert stated(strategy(name), "translation", position, **sizes).parameters == count(model)
+        model = classifier(strategy(name), position, **sizes)
+        assert stated(strategy(name), "classification", position, **sizes).parameters == count(model)
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_projection_parameters_are_those_of_the_projections(name):
-    for build, kind in ((language_model, "language_modeling"), (translator, "translation")):
+    for build, kind in BUILDERS:
         model, ours = build(strategy(name)), stated(strategy(name), kind)
-        inside = {key: p.numel() for key, p in model.named_parameters() if ".project." in key}
+        inside = {key: p.numel() for key, p in model.named_parameters() if ".project." in key or ".score." in key}
         assert ours.projection_parameters == sum(inside.values())
-        sites = 2 if kind == "language_modeling" else 6
+        sites = 6 if kind == "translation" else 2
         weights = sum(size for key, size in inside.items() if not key.endswith(".bias"))
         assert ours.projection_d2 == weights / sites / TINY.d_model**2
 
@@ -92,12 +101,19 @@ def test_projection_d2_is_the_figure_of_the_notes():
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_flops_are_those_that_torch_counts(name, sizes):
     n = 6
-    for build, kind in ((language_model, "language_modeling"), (translator, "translation")):
+    mask = torch.ones(2, n, dtype=torch.bool)
+    inputs = {
+        "language_modeling": (tokens(2, n),),
+        "translation": (tokens(2, n), mask, tokens(2, n)),
+        "classification": (tokens(2, n), mask),
+    }
+    for build, kind in BUILDERS:
         model = build(strategy(name), **sizes)
-        source = () if kind == "language_modeling" else (tokens(2, n), torch.ones(2, n, dtype=torch.bool))
         with FlopCounterMode(display=False) as counter:
-            model(*source, tokens(2, n))
-        assert stated(strategy(name), kind, context=n, **sizes).flops_per_token == counter.get_total_flops() / (2 * n)
+            model(*inputs[kind])
+        last = 2 * 2 * TINY.d_model * CLASSES if kind == "classification" else 0  # once a sequence, not once a token
+        flops = (counter.get_total_flops() - last) / (2 * n)
+        assert stated(strategy(name), kind, context=n, **sizes).flops_per_token == flops
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
@@ -111,7 +127,8 @@ def test_training_costs_three_forward_passes(name):
 
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_the_cache_holds_as_many_numbers_as_stated(name):
-    head_dim = None if full_size(name).identity else 6  # the identity knows no other width
+    fixed = full_size(name).identity or full_size(name).output == "identity"  # the identity knows no other width
+    head_dim = None if fixed else 6
     model = language_model(strategy(name), head_dim=head_dim, decoder_layers=3)
     ours = stated(strategy(name), head_dim=head_dim, decoder_layers=3)
     model(tokens(2, 5), cache := model.new_cache())

@@ -8,11 +8,10 @@ import torch
 from models.decode import beam_search, generate, translate
 from tests.models.make import (
     BOS,
+    DEFINED,
     EOS,
     MAX_LENGTH,
     PAD,
-    POSITIONS,
-    STRATEGIES,
     VOCABULARY,
     language_model,
     pairs,
@@ -97,8 +96,7 @@ def test_search_finds_what_its_slow_twin_finds(seed, beam, penalty):
         assert ours[row] == slow_beam(model, sentence, int(limits[row]), beam, penalty)
 
 
-@pytest.mark.parametrize("position", POSITIONS)
-@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize("name, position", DEFINED)
 def test_search_finds_what_its_slow_twin_finds_for_every_strategy_and_position(name, position):
     model, (source, mask) = chatty(name, position), sources(3)
     ours = translate(model, source, mask, **SPECIALS, max_length=7, beam=3)
@@ -230,8 +228,7 @@ def test_decoding_with_dropout_is_our_own_mistake():
         translate(model, batch["source"], batch["source_mask"], **SPECIALS, max_length=5)
 
 
-@pytest.mark.parametrize("position", POSITIONS)
-@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize("name, position", DEFINED)
 def test_at_temperature_zero_the_text_is_the_argmax_of_full_passes(name, position):
     model = language_model(strategy(name), position)
     shake(model)

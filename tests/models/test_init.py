@@ -19,9 +19,12 @@ def test_strategies_of_one_seed_share_every_weight_of_the_same_name_and_shape(na
     ours = translator(strategy(name), "learned", init=init).state_dict()
     separate = translator(strategy("separate"), "learned", init=init).state_dict()
     common = [key for key in ours if key in separate and ours[key].shape == separate[key].shape]
-    assert all(torch.equal(ours[key], separate[key]) for key in common)
+    unlike = [key for key in common if not torch.equal(ours[key], separate[key])]
+    assert all(key.endswith("maps.k.weight") and strategy(name).symmetric_init for key in unlike)
     outside = [key for key in separate if ".project." not in key]
-    assert set(outside) <= set(common)  # embeddings, output maps, feed-forward layers, norms: all of them
+    missing = {key for key in outside if key not in common}  # embeddings, feed-forward layers, norms: none of them
+    other_out = strategy(name).output == "identity" or strategy(name).value_head_dim
+    assert all(".out." in key and other_out for key in missing)
 
 
 @pytest.mark.parametrize("name, maps", {"q_is_k": "qv", "k_is_v": "qk", "q_is_v": "qk", "shared": "q"}.items())

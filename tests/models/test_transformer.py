@@ -6,12 +6,15 @@ from torch.nn import functional as F
 
 from models.config import SitesConfig
 from tests.models.make import (
+    CLASSES,
+    DEFINED,
     MAX_LENGTH,
     PAD,
     POSITIONS,
     STRATEGIES,
     TINY,
     VOCABULARY,
+    classifier,
     language_model,
     pairs,
     strategy,
@@ -30,16 +33,14 @@ def influence(logits_of, embedding):
     return torch.stack([row[0].abs().sum(-1) for row in rows])
 
 
-@pytest.mark.parametrize("position", POSITIONS)
-@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize("name, position", DEFINED)
 def test_a_language_model_sees_all_of_the_past_and_nothing_of_the_future(name, position):
     model = language_model(strategy(name), position)
     depends = influence(lambda: model(tokens(1, 6)), model.embedding) > 0
     assert torch.equal(depends, torch.ones(6, 6).tril().bool())
 
 
-@pytest.mark.parametrize("position", POSITIONS)
-@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize("name, position", DEFINED)
 def test_a_translator_sees_the_past_of_the_target_and_the_real_tokens_of_the_source(name, position):
     # Two embeddings, so that source and target can be told apart.
     model = translator(strategy(name), position, tied_embeddings=False)
@@ -52,8 +53,7 @@ def test_a_translator_sees_the_past_of_the_target_and_the_real_tokens_of_the_sou
     assert torch.equal(influence(logits, model.source_embedding) > 0, source_mask.expand(5, 6))
 
 
-@pytest.mark.parametrize("position", POSITIONS)
-@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize("name, position", DEFINED)
 def test_padding_changes_no_logits(name, position):
     model, batch = translator(strategy(name), position), pairs()
     logits = model(**batch)
@@ -64,8 +64,7 @@ def test_padding_changes_no_logits(name, position):
     torch.testing.assert_close(model(batch["source"], batch["source_mask"], padded_target)[:, :5], logits)
 
 
-@pytest.mark.parametrize("position", POSITIONS)
-@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize("name, position", DEFINED)
 def test_every_parameter_learns(name, position):
     # One without a gradient would be dead weight in the budget, and stop distributed training.
     models = {language_model: {"tokens": tokens(2, 5)}, translator: pairs()}
@@ -75,8 +74,7 @@ def test_every_parameter_learns(name, position):
         assert [key for key, parameter in model.named_parameters() if parameter.grad is None] == []
 
 
-@pytest.mark.parametrize("position", POSITIONS)
-@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize("name, position", DEFINED)
 def test_cached_decoding_gives_the_logits_of_the_full_pass(name, position):
     model, long = language_model(strategy(name), position), tokens(2, 7)
     pair_model, batch = translator(strategy(name), position), pairs()
@@ -94,7 +92,7 @@ def test_cached_decoding_gives_the_logits_of_the_full_pass(name, position):
 
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_rows_of_a_cache_can_be_dropped_swapped_and_doubled(name):
-    model, batch = translator(strategy(name), "rotary"), pairs()
+    model, batch = translator(strategy(name), "rotary" if (name, "rotary") in DEFINED else "alibi"), pairs()
     states, mask, target = model.encode(batch["source"], batch["source_mask"]), batch["source_mask"], batch["target"]
     rows, cache = torch.tensor([2, 0, 2]), model.new_cache()
     model.decode(target[:, :3], states, mask, cache)
@@ -103,8 +101,7 @@ def test_rows_of_a_cache_can_be_dropped_swapped_and_doubled(name):
     torch.testing.assert_close(logits, model(**batch)[rows, 3:])
 
 
-@pytest.mark.parametrize("position", POSITIONS)
-@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize("name, position", DEFINED)
 def test_models_run_in_bfloat16_and_stay_near_float32(name, position):
     model, pair_model = language_model(strategy(name), position), translator(strategy(name), position)
     with torch.autocast("cpu", torch.bfloat16):
@@ -118,7 +115,13 @@ def test_models_run_in_bfloat16_and_stay_near_float32(name, position):
 def test_positions_tell_order(position):
     model, mask = translator(strategy("separate"), position), torch.ones(1, 4, dtype=torch.bool)
     source, target = tokens(1, 4), tokens(1, 3)
-    assert not torch.allclose(model(source, mask, target), model(source.flip(1), mask, target), atol=1e-3)
+    assert not torch.allclose(model(source, mask, target), model(source.roll(1, 1), mask, target), atol=1e-3)
+
+
+def test_distances_alone_do_not_tell_an_encoder_a_sentence_from_its_mirror_image():
+    model, mask = translator(strategy("separate"), "alibi"), torch.ones(1, 4, dtype=torch.bool)
+    source, target = tokens(1, 4), tokens(1, 3)
+    torch.testing.assert_close(model(source, mask, target), model(source.flip(1), mask, target))
 
 
 def test_without_positions_an_encoder_sees_a_bag_of_words():
@@ -187,15 +190,17 @@ def test_tied_embeddings_are_one_matrix_and_untied_ones_are_three():
 @pytest.mark.parametrize("name", STRATEGIES)
 @pytest.mark.parametrize("head_dim", [2, 6])
 def test_heads_may_be_narrower_or_wider_than_their_share_of_the_model(name, head_dim):
-    if strategy(name).identity:
+    config = strategy(name)
+    if config.heads is None and (config.identity or config.output == "identity"):
         with pytest.raises(ValueError, match="set heads"):
-            translator(strategy(name), head_dim=head_dim)
+            translator(config, head_dim=head_dim)
         return
-    model = translator(strategy(name), "rotary", head_dim=head_dim)
+    model = translator(config, head_dim=head_dim)
     assert model(**pairs()).shape == (3, 5, VOCABULARY)
-    attention = model.decoder[0].attention
-    assert attention.project.matrix("q").shape == (TINY.d_model, TINY.heads * head_dim)
-    assert attention.out.weight.shape == (TINY.d_model, TINY.heads * head_dim)
+    attention, sizes = model.decoder[0].attention, config.sizes(TINY.d_model, TINY.heads, head_dim)
+    assert sizes.head_dim == (head_dim if config.heads is None else TINY.d_model / config.heads)
+    assert attention.project.matrix("q").shape == (TINY.d_model, sizes.heads * sizes.head_dim)
+    assert attention.out.weight.shape == (TINY.d_model, sizes.heads * sizes.value_head_dim)
 
 
 @pytest.mark.parametrize("changes", [{"activation": "relu"}, {"init": "gpt2"}, {"decoder_layers": 3}])
@@ -237,3 +242,20 @@ def test_a_forward_pass_is_one_graph_to_the_compiler(name, position):
     ):
         compiled = torch.compile(model, backend="eager", fullgraph=True)
         torch.testing.assert_close(compiled(**inputs), model(**inputs))
+
+
+@pytest.mark.parametrize("name, position", DEFINED)
+def test_a_classifier_sees_all_real_tokens_and_no_padding(name, position):
+    model, mask = classifier(strategy(name), position), torch.tensor([[True] * 4 + [False] * 2])
+    text = tokens(1, 6)
+    assert model(text, mask).shape == (1, CLASSES)
+    torch.testing.assert_close(model(text, mask), model(text[:, :4], mask[:, :4]))
+    depends = influence(lambda: model(text, mask)[None], model.embedding) > 0
+    assert torch.equal(depends, mask)
+
+
+def test_an_additive_score_refuses_rotary_positions():
+    with pytest.raises(ValueError, match="score=additive does not look at"):
+        translator(strategy("additive"), "rotary")
+    sites = SitesConfig(strategy("separate"), strategy("separate"), strategy("additive"))
+    assert translator(sites, "rotary")(**pairs()).isfinite().all()  # positions of two sequences are not compared anyway
