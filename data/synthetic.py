@@ -66,7 +66,7 @@ def _recall(draw: "Draw", keys: int = 16, values: int = 16, shortest: int = 4, l
 
 
 def _directed(draw: "Draw", names: int = 8, contents: int = 4, shortest: int = 4, longest: int = 8) -> Pair:
-    """Directed lookup: an item is one word name:pointer:content; the answer is the content each one points to, in order.
+    """Directed lookup: an item is one word name:pointer:content; the answer is what each one points to, in order.
 
     "n3:n7:c2" must read n7, and n7 must not read n3. The pointers form one cycle through the names present: each name
     points at exactly one, its successor, and exactly one points at it; with three names or more these are never the

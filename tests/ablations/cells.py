@@ -12,7 +12,8 @@ from ablations.config import RunConfig
 REVERSE = (
     "task=reverse",
     "task.context=8",
-    "task.corpus.options={train: 200, valid: 20, test: 20, symbols: 6, shortest: 3, longest: 6}",
+    "task.corpus.options={train: 200, valid: 20, test: 20, symbols: 6, shortest: 3, longest: 6, long: 0}",
+    "task.test=[test]",
 )
 SIZES = (
     "model=tiny",

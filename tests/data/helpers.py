@@ -24,6 +24,18 @@ def parallel_task(folder: Path, train: int = 300, **tokenizer: object) -> TaskCo
     return TaskConfig("toy", "translation", CorpusConfig(files=files), chosen, context=64)
 
 
+def labelled_task(folder: Path, train: int = 300, **tokenizer: object) -> TaskConfig:
+    """Tables of the language of opinions under `folder`, and the task that reads them; the label stands first."""
+    for split, rows in generate("toy_sentiment", {"train": train, "valid": 40, "test": 40}).items():
+        write(
+            folder / f"toy/{split}.tsv.gz", "label\tsentence\n" + "".join(f"{label}\t{text}\n" for text, label in rows)
+        )
+    files = {split: f"toy/{split}.tsv.gz" for split in ("train", "valid", "test")}
+    corpus = CorpusConfig(files=files, columns={"text": "sentence", "label": "label"})
+    chosen = TokenizerConfig(**({"kind": "words", "vocab_size": None} | tokenizer))  # type: ignore[arg-type]
+    return TaskConfig("opinions", "classification", corpus, chosen, context=32)
+
+
 def text_task(folder: Path, text: str, **tokenizer: object) -> TaskConfig:
     """One file, cut 80 / 10 / 10."""
     write(folder / "text.txt", text)

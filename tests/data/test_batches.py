@@ -1,3 +1,4 @@
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,8 @@ from data.batch import BOS, EOS, IGNORE, PAD
 from data.loader import Loader, evaluation_batches
 from data.prepare import prepare
 from data.prepared import Prepared
-from tests.data.helpers import parallel_task, text_task
+from data.synthetic import generate
+from tests.data.helpers import labelled_task, parallel_task, text_task
 
 TEXT = "".join(f"{i} the quick brown fox {i * i}\n" for i in range(400))
 
@@ -25,7 +27,13 @@ def prose(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     return prepare(text_task(folder, TEXT), str(folder), str(folder / "cache"))
 
 
-@pytest.fixture(params=["pairs", "prose"])
+@pytest.fixture(scope="module")
+def opinions(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    folder = tmp_path_factory.mktemp("opinions")
+    return prepare(labelled_task(folder), str(folder), str(folder / "cache"))
+
+
+@pytest.fixture(params=["pairs", "prose", "opinions"])
 def either(request: pytest.FixtureRequest) -> Prepared:
     return request.getfixturevalue(request.param)
 
@@ -129,20 +137,54 @@ def test_evaluation_keeps_every_pair_and_cuts_only_what_the_model_cannot_hold(pa
     )
 
 
-def test_training_leaves_out_long_pairs_and_counts_them(pairs: Prepared) -> None:
-    lengths = pairs.lengths("train")
+def shortened(prepared: Prepared, context: int) -> Prepared:
+    """The same text under a task with less room."""
+    return Prepared(prepared.folder, dataclasses.replace(prepared.task, context=context), prepared.manifest)
+
+
+@pytest.mark.parametrize("kind", ["pairs", "opinions"])
+def test_training_leaves_out_what_is_long_and_counts_it(kind: str, request: pytest.FixtureRequest) -> None:
+    whole = request.getfixturevalue(kind)
+    lengths = whole.lengths("train")
     context = int(np.median(lengths))
-    loader = Loader(pairs, 300, context, seed=0)
+    loader = Loader(whole, 300, context, seed=0)
     rows = sum(len(next(loader).targets) for _ in range(loader.batches_per_epoch))
-    short = Prepared(pairs.folder, pairs.task, pairs.manifest)
-    short.task.context, before = context, short.task.context
-    dropped = short.facts["splits"]["train"]["dropped"]
-    short.task.context = before
-    assert 0 < rows == len(lengths) - dropped
-    with pytest.raises(ValueError, match="every training pair"):
-        Loader(pairs, 300, 2, seed=0)
+    dropped = shortened(whole, context).facts["splits"]["train"]["dropped"]
+    assert 0 < rows == len(lengths) - dropped < len(lengths)
+    with pytest.raises(ValueError, match=f"every training {'pair' if kind == 'pairs' else 'sentence'}"):
+        Loader(whole, 300, 2, seed=0)
     with pytest.raises(ValueError, match="raise batch_tokens"):
-        Loader(pairs, 30, 64, seed=0)
+        Loader(whole, 30, 64, seed=0)
+
+
+def test_an_epoch_of_sentences_has_every_one_once_with_its_label(opinions: Prepared) -> None:
+    loader = Loader(opinions, 300, 32, seed=0)
+    seen = []
+    for _ in range(loader.batches_per_epoch):
+        batch = next(loader)
+        tokens, mask = batch.inputs["tokens"], batch.inputs["mask"]
+        assert tokens.numel() <= 300 and batch.rows == [] and batch.tokens == len(batch.targets) == len(tokens)
+        assert (tokens[:, 0] == BOS).all() and torch.equal(mask, tokens != PAD)
+        texts = (opinions.tokenizer.decode(row.tolist()) for row in tokens)
+        seen += [(text, opinions.classes[number]) for text, number in zip(texts, batch.targets, strict=True)]
+    assert sorted(seen) == sorted(generate("toy_sentiment", {"train": 300, "valid": 40, "test": 40})["train"])
+
+
+def test_evaluation_cuts_the_end_of_long_sentences_only(opinions: Prepared) -> None:
+    """Every sentence is there once, in its place, with its own label; those that were cut are counted."""
+    sentences = generate("toy_sentiment", {"train": 300, "valid": 40, "test": 40})["test"]
+    for context in (32, 8):
+        whole, found = 0, {}
+        for batch in evaluation_batches(opinions, "test", 100, context):
+            assert batch.inputs["tokens"].shape[1] <= context and batch.inputs["tokens"].numel() <= 100
+            for row, tokens, number in zip(batch.rows, batch.inputs["tokens"], batch.targets, strict=True):
+                text = opinions.tokenizer.decode(tokens.tolist())
+                found[row] = opinions.classes[number]
+                assert text == " ".join(sentences[row][0].split()[: context - 1])
+                whole += text == sentences[row][0]
+        assert [found[row] for row in range(40)] == [label for _, label in sentences]
+        assert shortened(opinions, context).facts["splits"]["test"]["truncated"] == 40 - whole
+        assert (whole == 40) == (context == 32)
 
 
 def test_windows_of_an_epoch_tile_the_text_and_shift_between_epochs(prose: Prepared) -> None:

@@ -64,6 +64,8 @@ def test_what_is_not_given_is_named(tmp_path: Path) -> None:
         open_corpus(pairs, str(tmp_path))
     with pytest.raises(ValueError, match="needs task.kind=translation"):
         open_corpus(TaskConfig(corpus=CorpusConfig(generator="copy")), None)
+    with pytest.raises(ValueError, match="needs task.kind=classification"):
+        open_corpus(TaskConfig(kind="translation", corpus=CorpusConfig(generator="toy_sentiment")), None)
     with pytest.raises(ValueError, match="known: reverse"):
         open_corpus(TaskConfig(kind="translation", corpus=CorpusConfig(generator="mirror")), None)
 
