@@ -1,4 +1,4 @@
-"""Scoring a model on a split: perplexities over real targets only, BLEU and chrF on detokenised text."""
+"""Scoring a model on a split: perplexities over real targets only, BLEU and chrF on detokenised text, accuracy."""
 
 import itertools
 import math
@@ -15,23 +15,29 @@ from data.batch import BOS, EOS
 from data.loader import evaluation_batches
 from data.prepared import Prepared
 from models.decode import translate
-from models.transformer import LanguageModel, Translator
+from models.transformer import Classifier, LanguageModel, Translator
 
 # sacreBLEU's tokenisation by target language; 13a for languages that put spaces between words.
 BLEU_TOKENIZERS = {"zh": "zh", "ja": "char", "ko": "char", "th": "char"}
 
 
 def score(
-    model: LanguageModel | Translator, prepared: Prepared, split: str, config: RunConfig
+    model: LanguageModel | Translator | Classifier, prepared: Prepared, split: str, config: RunConfig
 ) -> tuple[dict[str, Any], list[str]]:
-    """All numbers of a split for the record, in float32 whatever the training precision, and the hypotheses."""
+    """All numbers of a split for the record, in float32 whatever the training precision, and the hypotheses.
+
+    A classifier's hypotheses are the names of the classes it chose, and its `nll` is in nats per example.
+    """
     nll, count = nats_per_token(model, prepared, split, config)
+    if isinstance(model, Classifier):
+        named = predictions(model, prepared, split, config)
+        return {"nll": nll, **accuracy(named, references(prepared, split))}, named
     numbers: dict[str, Any] = perplexities(nll, count, prepared.facts["splits"][split])
     if isinstance(model, LanguageModel):
         context = config.task.context
         return {**numbers, "window": {"context": context, "stride": config.evaluation.stride or context}}, []
     found = hypotheses(model, prepared, split, config)
-    scores = translation_scores(found, prepared.lines(split, "target"), config.task.target_lang)
+    scores = translation_scores(found, references(prepared, split), config.task.target_lang)
     search = {"beam": config.evaluation.beam, "length_penalty": config.evaluation.length_penalty}
     return {**numbers, **scores, **search}, found
 
@@ -42,6 +48,7 @@ def nats_per_token(
 ) -> tuple[float, int]:
     """Mean negative log-likelihood over every real target of a split, each scored once, and their number.
 
+    A target is a token, or the class of an example.
     With a `place` its processes share the work, and all of them get the answer.
     """
     model.eval()
@@ -99,9 +106,30 @@ def hypotheses(model: Translator, prepared: Prepared, split: str, config: RunCon
     return lines
 
 
+@torch.inference_mode()
+def predictions(model: Classifier, prepared: Prepared, split: str, config: RunConfig) -> list[str]:
+    """The name of the likeliest class of every sentence, in the order of the corpus."""
+    model.eval()
+    device = next(model.parameters()).device
+    names = [""] * len(prepared.labels(split))
+    for batch in evaluation_batches(prepared, split, config.trainer.eval_batch_tokens, config.task.context):
+        best = model(**batch.to(device).inputs).argmax(-1).tolist()
+        for row, number in zip(batch.rows, best, strict=True):
+            names[row] = prepared.classes[number]
+    return names
+
+
+def references(prepared: Prepared, split: str) -> list[str]:
+    """What the hypotheses of a split should have been: translations, or names of classes."""
+    if prepared.kind == "translation":
+        return prepared.lines(split, "target")
+    return [prepared.classes[number] for number in prepared.labels(split)]
+
+
 def samples(prepared: Prepared, split: str, hypotheses: list[str], count: int) -> list[dict[str, str]]:
-    """The first translations of a split beside source and reference."""
-    rows = zip(prepared.lines(split, "source"), prepared.lines(split, "target"), hypotheses, strict=True)
+    """The first hypotheses of a split beside source and reference."""
+    sources = prepared.lines(split, "source" if prepared.kind == "translation" else "text")
+    rows = zip(sources, references(prepared, split), hypotheses, strict=True)
     return [
         {"split": split, "source": source, "reference": reference, "hypothesis": hypothesis}
         for source, reference, hypothesis in itertools.islice(rows, count)
@@ -121,6 +149,23 @@ def translation_scores(found: list[str], references: list[str], target_lang: str
         "chrf": chrf.corpus_score(found, [references]).score,
         "chrf_signature": str(chrf.get_signature()),
         "exact_match": 100 * sum(a == b for a, b in zip(found, references, strict=True)) / len(references),
+    }
+
+
+def accuracy(found: list[str], wanted: list[str]) -> dict[str, float]:
+    """Share of examples told right, in percent, with Wilson's 95 % interval for it (1927), and their number.
+
+    The interval is of one trained model over sentences drawn anew; it knows nothing of other seeds.
+    """
+    from scipy.stats import binomtest
+
+    right = sum(a == b for a, b in zip(found, wanted, strict=True))
+    interval = binomtest(right, len(wanted)).proportion_ci(confidence_level=0.95, method="wilson")
+    return {
+        "accuracy": 100 * right / len(wanted),
+        "accuracy_low": 100 * interval.low,
+        "accuracy_high": 100 * interval.high,
+        "examples": len(wanted),
     }
 
 

@@ -57,6 +57,8 @@ def rescore(
 
 def _method(evaluation: EvaluationConfig, kind: str) -> str:
     """How a split is scored, as part of a file's name: ".beam5", ".beam5.penalty0.6", ".stride64" or nothing."""
+    if kind == "classification":
+        return ""
     if kind == "language_modeling":
         return "" if evaluation.stride is None else f".stride{evaluation.stride}"
     return f".beam{evaluation.beam}" + (

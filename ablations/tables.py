@@ -9,16 +9,19 @@ from ablations import record as records
 from ablations import stats
 
 Record = dict[str, Any]
-# Score -> its title and decimals. All are better when lower but BLEU, chrF and exact match (these in percent).
+# Score -> its title and decimals. The first four are better when higher, exact match and accuracy in percent; all
+# others are better when lower.
 SCORES = {
     "bleu": ("BLEU", 2),
     "chrf": ("chrF", 2),
     "exact_match": ("exact match", 2),
+    "accuracy": ("accuracy", 2),
     "token_perplexity": ("perplexity", 2),
     "word_perplexity": ("word perplexity", 2),
     "byte_perplexity": ("byte perplexity", 3),
     "bits_per_byte": ("bits per byte", 4),
 }
+KINDS = ("translation", "classification", "language_modeling")  # in the order of their columns
 
 
 @dataclass(frozen=True)
@@ -100,16 +103,16 @@ def all_columns(runs: list[Record]) -> list[Column]:
 
 
 def headline_columns(runs: list[Record]) -> list[Column]:
-    """BLEU of the translators, then perplexity of the language models; of the translators, if there are no others.
+    """BLEU of translators, accuracy of classifiers, perplexity of language models; of translators if these are alone.
 
     The split is the first that the task's configuration lists for testing, or validation.
     """
     kinds = {run["task"]: run["kind"] for run in runs}
     split = {run["task"]: (*run["config"]["task"]["test"], "valid")[0] for run in runs}
-    translators = [task for task in _tasks(runs) if kinds[task] == "translation"]
-    models = [task for task in _tasks(runs) if kinds[task] == "language_modeling"]
-    bleu = [Column("bleu", task, split[task]) for task in translators]
-    return bleu + [Column("token_perplexity", task, split[task]) for task in models or translators]
+    translators, classifiers, models = ([task for task in _tasks(runs) if kinds[task] == kind] for kind in KINDS)
+    alone = [] if classifiers or models else translators
+    scores = {"bleu": translators, "accuracy": classifiers, "token_perplexity": models or alone}
+    return [Column(score, task, split[task]) for score, tasks in scores.items() for task in tasks]
 
 
 def settings(runs: list[Record]) -> dict[str, Setting]:
@@ -253,7 +256,7 @@ def _compare(table: list[Row], columns: list[Column]) -> list[Row]:
 
 def _tasks(runs: list[Record]) -> list[str]:
     """Translation first, as in the notes' table."""
-    return [task for _, task in sorted({(run["kind"] != "translation", run["task"]) for run in runs})]
+    return [task for _, task in sorted({(KINDS.index(run["kind"]), run["task"]) for run in runs})]
 
 
 def _splits(runs: list[Record], task: str) -> list[str]:

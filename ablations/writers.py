@@ -86,10 +86,11 @@ def headline_grid(table: list[Row], runs: list[Record], baseline: str) -> Grid:
         ]
         line += [_difference(row, column) for column in columns]
         body.append(line)
+    high = "BLEU, higher accuracy" if any(column.score == "accuracy" for column in columns) else "BLEU"
     notes = [
         "Cells: mean ± sample standard deviation over n seeds, without ± where n = 1. Runs without a score stand "
         "beside n.",
-        f"Δ: setting minus {baseline}, paired by seed, mean with 95 % t interval. Higher BLEU and lower perplexity "
+        f"Δ: setting minus {baseline}, paired by seed, mean with 95 % t interval. Higher {high} and lower perplexity "
         "are better.",
         "Maps: weights of the query, key and value maps, mean over attention sites, in units of d_model². Cache: "
         "numbers remembered per decoded token. Where a cost has two numbers, they are the tasks' in the order of the "

@@ -96,3 +96,11 @@ def evaluation_batches(
     if prepared.kind in SENTENCES:
         return SENTENCES[prepared.kind].evaluation_batches(prepared, split, batch_tokens, context)
     return lm.evaluation_batches(prepared, split, batch_tokens, context, stride)
+
+
+def first_rows(prepared: Prepared, split: str, rows: int, context: int) -> Batch:
+    """The first rows of a split as one batch: the same for every model, whatever its sizes."""
+    if prepared.kind in SENTENCES:
+        module = SENTENCES[prepared.kind]
+        return module.collate(prepared, np.arange(min(rows, len(prepared.lengths(split)))), split, longest=context)
+    return next(lm.evaluation_batches(prepared, split, rows * context, context))

@@ -8,7 +8,7 @@ SITE = {"name": "separate", "tie": "q-k-v", "map": "dense", "identity": "", "ran
 SITE |= {"role_rank": None, "kv_heads": None, "storage": "fused"}
 TIE = {"separate": "q-k-v", "shared": "qkv", "k_is_v": "q-kv", "q_is_k": "qk-v"}
 D2 = {"separate": 3.0, "shared": 1.0, "k_is_v": 2.0, "q_is_k": 2.0}
-TASKS = {"docs": "language_modeling", "flickr": "translation"}
+TASKS = {"docs": "language_modeling", "flickr": "translation", "opinions": "classification"}
 BLEU = "nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0"
 
 
@@ -62,7 +62,10 @@ def make_config(strategy="shared", task="docs", seed=0, **overrides):
 
 
 def make_record(strategy="shared", task="docs", seed=0, score=30.0, status="finished", study="demo", **overrides):
-    """A record; `score` is a language model's perplexity or a translator's BLEU (its perplexity: a tenth of that)."""
+    """A record; `score` is a language model's perplexity, a classifier's accuracy, or a translator's BLEU.
+
+    A translator's perplexity is a tenth of that.
+    """
     config = make_config(strategy, task, seed, **overrides)
     translator = TASKS[task] == "translation"
     perplexity = score / 10 if translator else score
@@ -70,6 +73,14 @@ def make_record(strategy="shared", task="docs", seed=0, score=30.0, status="fini
     numbers |= {"byte_perplexity": 1.9, "bits_per_byte": 0.93, "beam": 4, "window": {"context": 64, "stride": None}}
     if translator:
         numbers |= {"bleu": score, "bleu_signature": BLEU, "chrf": score + 20, "exact_match": 0.125}
+    if TASKS[task] == "classification":
+        numbers = {
+            "nll": 0.5,
+            "accuracy": score,
+            "accuracy_low": score - 4,
+            "accuracy_high": score + 4,
+            "examples": 500,
+        }
     return {
         "schema": records.SCHEMA,
         "study": study,

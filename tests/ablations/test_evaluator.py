@@ -10,13 +10,13 @@ from torch import nn
 
 from ablations import evaluator, run
 from ablations.config import EvaluationConfig, RunConfig, TrainerConfig
-from ablations.evaluator import hypotheses, nats_per_token, perplexities, score, translation_scores
+from ablations.evaluator import accuracy, hypotheses, nats_per_token, perplexities, samples, score, translation_scores
 from ablations.model import build
 from data.batch import BOS, EOS
 from data.config import CorpusConfig, TaskConfig, TokenizerConfig
 from data.prepare import prepare
 from data.prepared import Prepared
-from models.transformer import LanguageModel, Translator
+from models.transformer import Classifier, LanguageModel, Translator
 from tests.ablations.cells import config
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -41,6 +41,29 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
 def pairs(cache: Path) -> Prepared:
     """Strings of 3 to 6 symbols and their reversals."""
     return prepare(config(cache, cache).task, None, str(cache))
+
+
+@pytest.fixture(scope="module")
+def opinions(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    """Three classes, 60 sentences to test, some of them longer than a model holds."""
+    folder = tmp_path_factory.mktemp("opinions")
+    for split, count in (("train", 30), ("valid", 12), ("test", 60)):
+        rows = (f"{'abc'[i % 3]}\t{'so ' * (i % 10)}{'word' if i % 2 else 'other word'}\n" for i in range(count))
+        (folder / f"{split}.tsv").write_text("label\ttext\n" + "".join(rows))
+    corpus = CorpusConfig(files={split: f"{split}.tsv" for split in ("train", "valid", "test")})
+    task = TaskConfig("opinions", "classification", corpus, TokenizerConfig("words", vocab_size=None), context=8)
+    return prepare(task, str(folder), str(folder / "cache"))
+
+
+def classifier(prepared: Prepared, cache: Path) -> Classifier:
+    asked = config(cache, cache, "model.dropout=0.5")
+    asked.task = prepared.task
+    model = build(asked, prepared)
+    assert isinstance(model, Classifier)
+    with torch.no_grad():  # weights large enough to tell sentences apart
+        for parameter in model.parameters():
+            parameter *= 4
+    return model
 
 
 def language_model(prepared: Prepared, cache: Path, *overrides: str) -> LanguageModel:
@@ -273,3 +296,44 @@ def test_a_hypothesis_is_one_line(pairs: Prepared, cache: Path, monkeypatch):
     monkeypatch.setattr(pairs.tokenizer, "decode", lambda ids: "two\nlines\r")
     found = hypotheses(translator(pairs, cache), pairs, "test", scoring(pairs, GREEDY, 64))
     assert set(found) == {"two lines "}
+
+
+# ---- classification
+
+
+def test_accuracy_and_its_interval_by_hand():
+    """Wilson 1927: for 8 of 10, (p + z^2 / 2n -+ z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n), z = 1.96."""
+    found = accuracy(list("aaaaabbbcc"), list("aaaaabbbaa"))
+    z, p, n = 1.959964, 0.8, 10
+    middle, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    low, high = (100 * (middle + sign * half) / (1 + z * z / n) for sign in (-1, 1))
+    assert found == pytest.approx({"accuracy": 80, "accuracy_low": low, "accuracy_high": high, "examples": 10})
+    assert accuracy(["a"], ["a"])["accuracy_high"] == 100 and accuracy(["a"], ["b"])["accuracy_low"] == 0
+    with pytest.raises(ValueError):
+        accuracy(["a"], ["a", "b"])
+
+
+@pytest.mark.parametrize("batch", [8, 20, 4000])
+def test_a_classifier_is_scored_sentence_by_sentence_whatever_the_batch(opinions: Prepared, cache: Path, batch: int):
+    """The twin reads each sentence alone, from its text, without padding; what the model cannot hold is cut."""
+    model = classifier(opinions, cache)
+    asked = scoring(opinions, EvaluationConfig(), batch)
+    before = torch.get_rng_state()
+    numbers, found = score(model, opinions, "test", asked)
+    assert torch.equal(before, torch.get_rng_state())
+    sentences = opinions.lines("test")
+    labels = ["abc"[i % 3] for i in range(60)]
+    total, wanted = 0.0, []
+    with torch.no_grad():
+        for sentence, label in zip(sentences, labels, strict=True):
+            tokens = torch.tensor([[BOS, *opinions.tokenizer.encode(sentence)][:8]])
+            log_p = model(tokens, torch.ones_like(tokens, dtype=torch.bool))[0].log_softmax(-1)
+            total -= log_p["abc".index(label)].item()
+            wanted.append("abc"[int(log_p.argmax())])
+    assert found == wanted and len(set(found)) > 1
+    assert numbers["nll"] == pytest.approx(total / 60, rel=1e-5)
+    right = sum(a == b for a, b in zip(found, labels, strict=True))
+    assert numbers["accuracy"] == pytest.approx(100 * right / 60) and numbers["examples"] == 60
+    assert not {"token_perplexity", "bleu", "window", "beam"} & numbers.keys()
+    shown = samples(opinions, "test", found, 2)
+    assert shown[1] == {"split": "test", "source": "so word", "reference": "b", "hypothesis": found[1]}

@@ -38,6 +38,21 @@ def test_the_headline_is_bleu_then_perplexity_of_language_models():
     assert headline_columns(translators) == [BLEU, Column("token_perplexity", "flickr", "test")]
 
 
+def test_accuracy_stands_between_bleu_and_perplexity():
+    """Classifiers have no perplexity, and translators need not show theirs beside other tasks."""
+    accuracy = Column("accuracy", "opinions", "test")
+    opinions = [make_record(name, "opinions", seed, 80 + seed) for name in ("separate", "shared") for seed in (0, 1)]
+    assert headline_columns([*opinions, *study()]) == [BLEU, accuracy, PERPLEXITY]
+    assert headline_columns(opinions) == [accuracy]
+    translators = [run for run in study() if run["kind"] == "translation"]
+    assert headline_columns([*translators, *opinions]) == [BLEU, accuracy]
+    table = by_name([*opinions, *study()])
+    assert table["shared"].cells[accuracy].summary.mean == 80.5
+    assert table["shared"].cells[accuracy].comparison.difference.mean == 0
+    assert list(table["shared"].cells).index(accuracy) < list(table["shared"].cells).index(PERPLEXITY)
+    assert {column.score for column in table["shared"].cells if column.task == "opinions"} == {"accuracy"}
+
+
 def test_the_headline_split_is_the_first_of_the_config_or_validation():
     assert headline_columns([make_record(task__test=["test_2017", "test_2016"])])[0].split == "test_2017"
     assert headline_columns([make_record(task__test=[])])[0].split == "valid"

@@ -44,6 +44,19 @@ def test_the_headline_has_the_columns_of_the_notes_first():
     assert BLEU in text and "100 steps of 512 tokens, fp32" in text
 
 
+def test_accuracy_is_a_percentage_with_two_decimals_and_better_when_higher():
+    runs = [
+        make_record(name, "opinions", seed, score + seed)
+        for name, score in (("separate", 81.5), ("shared", 80))
+        for seed in (0, 1)
+    ]
+    text = writers.headline(runs)
+    assert line_of(text, "setting")[1] == "accuracy (opinions, test)" and "perplexity" not in line_of(text, "setting")
+    assert line_of(text, "separate")[1] == "82.00 ± 0.71 (n=2)"
+    assert line_of(text, "shared")[-1] == "-1.50 [-1.50, -1.50]"
+    assert "higher accuracy" in text and "accuracy" not in writers.headline(study()), "only where it is a column"
+
+
 def test_one_seed_shows_no_spread_and_no_test():
     text = writers.headline(study(seeds=1))
     assert line_of(text, "shared")[1] == "28.00 (n=1)" and line_of(text, "shared")[6] == "-2.00 (one pair)"

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from data.batch import BOS, EOS, IGNORE, PAD
-from data.loader import Loader, evaluation_batches
+from data.loader import Loader, evaluation_batches, first_rows
 from data.prepare import prepare
 from data.prepared import Prepared
 from data.synthetic import generate
@@ -229,6 +229,20 @@ def test_every_target_is_scored_once_with_all_the_context_promised(prose: Prepar
     assert scored == stream[1:].tolist() and stream[0] == BOS
     assert len(scored) == prose.facts["splits"]["test"]["tokens"]
     assert rows == list(range(len(rows)))
+
+
+def test_the_first_rows_are_one_batch_of_the_split_in_order(either: Prepared) -> None:
+    """Fewer where there are fewer; the rows themselves are those of evaluation."""
+    for rows in (3, 1000):
+        batch = first_rows(either, "test", rows, 64)
+        assert batch.rows == list(range(len(batch.targets)))
+        evaluated = {
+            row: targets[targets != IGNORE].tolist()
+            for one in evaluation_batches(either, "test", 4096, 64)
+            for row, targets in zip(one.rows, one.targets, strict=True)
+        }
+        assert [targets[targets != IGNORE].tolist() for targets in batch.targets] == [evaluated[r] for r in batch.rows]
+        assert len(batch.rows) == min(rows, len(evaluated))
 
 
 def test_windows_that_do_not_fit_are_refused(prose: Prepared) -> None:
