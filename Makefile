@@ -1,6 +1,7 @@
 # make demo     both models, separate against shared, two seeds each, and the table: under five minutes on two CPU cores
 # make test     the test suite
 # make tables   every table from the records alone
+# make claims   the verdict on every claim, from the records, measurements and exact checks
 # make lint     ruff and pyright
 # The first call makes a virtual environment in .venv; with packages there, nothing needs the network.
 
@@ -11,7 +12,7 @@ PY := .venv/bin/python
 SOURCES := $(shell find ablations conf data models scripts tests -name '*.py' -o -name '*.yaml' 2>/dev/null | grep -v data/cache) \
            train.py evaluate.py pyproject.toml Makefile
 
-.PHONY: setup demo test tables lint clean
+.PHONY: setup demo test tables claims lint clean
 
 setup: .venv/ready
 
@@ -40,6 +41,9 @@ test: .venv/tested
 tables: .venv/ready
 	$(PY) scripts/tables.py
 	$(PY) scripts/tables.py --study multi30k_headline --study wikitext2 --join headline
+
+claims: .venv/ready
+	$(PY) scripts/claims.py
 
 lint: .venv/ready
 	$(PY) -m ruff check .

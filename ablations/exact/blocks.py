@@ -1,8 +1,8 @@
 """Cutting the embedding and projecting each block, or projecting the whole and cutting the result.
 
-A block-diagonal map gives head h only the slice x_h: y_h = x_h W_h, d_model^2 / H weights. A dense map gives it all of x:
-y_h = sum_g x_g W_gh, d_model^2 weights. Every block-diagonal map is the dense one with W_gh = 0 for g != h; no
-block-diagonal map equals a dense one with W_gh != 0 somewhere, since the derivative of y_h after x_g is W_gh.
+A block-diagonal map gives head h only the slice x_h: y_h = x_h W_h, d_model^2 / H weights. A dense map gives it
+all of x: y_h = sum_g x_g W_gh, d_model^2 weights. Every block-diagonal map is the dense one with W_gh = 0 for g != h;
+no block-diagonal map equals a dense one with W_gh != 0 somewhere, since the derivative of y_h after x_g is W_gh.
 
 Nor does another basis of the embedding help: x -> x P turns W into P^-1 W, and P has d_model^2 numbers to choose, by
 which one of the three matrices can be made block-diagonal, but three have 3 d_model^2 > d_model^2 + 3 d_model^2 / H for
@@ -56,8 +56,8 @@ def block_diagonal_and_dense() -> Outcome:
                 remark=True,
             ),
             Finding(
-                "Another basis of the embedding does not make up for it: block-diagonal matrices and a free basis together "
-                "have fewer numbers than three dense matrices.",
+                "Another basis of the embedding does not make up for it: block-diagonal matrices and a free basis "
+                "together have fewer numbers than three dense matrices.",
                 counts[0] + D_MODEL**2 < counts[1],
                 {"block-diagonal and basis": counts[0] + D_MODEL**2, "dense": counts[1]},
                 remark=True,

@@ -37,8 +37,8 @@ def values_from_keys() -> Outcome:
     return Outcome(
         [
             Finding(
-                "Where W_K is square and invertible, values follow from keys, in float64 to within rounding: the cache is "
-                "halved without a change of the function.",
+                "Where W_K is square and invertible, values follow from keys, in float64 to within rounding: the cache "
+                "is halved without a change of the function.",
                 max(exact) < 1e-9,
                 {
                     "numbers kept per token": f"{width // 2} instead of {width}",
@@ -66,7 +66,7 @@ def values_from_keys() -> Outcome:
         ],
         [
             Table(
-                "Relative error of the values, |V' - V| / |V|, when keys and the extra matrix are kept in this precision",
+                "Relative error of the values, |V' - V| / |V|, with keys and the extra matrix kept in this precision",
                 ["d_model", "W_K", "condition number", *PRECISIONS],
                 rows,
             )

@@ -6,12 +6,14 @@ are the same as well, and the output map W_O = [W_1; ...; W_H] makes of them y W
 one head. With slices q_h = x_h (the h-th part of x) the maps differ as the slices do.
 """
 
+from dataclasses import replace
+
 import torch
 
 from ablations.exact.findings import Finding, Outcome, Table
 from ablations.exact.make import EQUAL, between_heads, gap, site, size, strategy, vectors
+from models.attention import SelfAttention
 from models.config import ModelConfig
-from models.projections.config import ProjectionConfig
 
 D_MODEL, HEADS, LENGTH = 32, 4, 6
 
@@ -20,7 +22,7 @@ def heads_without_projections() -> Outcome:
     """C02: "without W_Q, W_K, W_V all heads are the same, multi-head degenerates to one head"."""
     x_BLC = vectors(1, LENGTH, D_MODEL)
     plain = strategy("projection=identity")
-    whole = ProjectionConfig(name="whole", tie=plain.tie, identity=plain.identity, unsplit=True)
+    whole = replace(plain, name="whole", unsplit=True)
 
     unsplit = site(whole, D_MODEL, HEADS, head_dim=D_MODEL)
     same = between_heads(unsplit.look(x_BLC, None, causal=False).weights_BHLS)
@@ -54,11 +56,11 @@ def unsplit_shared_heads() -> Outcome:
     """C22: "without splitting, shared matrices give identical heads", at the start and after any training."""
     x_BLC = vectors(1, LENGTH, D_MODEL)
     shared = strategy("projection=shared")
-    unsplit = site(ProjectionConfig(name="one", tie=shared.tie, unsplit=True), D_MODEL, HEADS)
+    unsplit = site(replace(shared, name="one", unsplit=True), D_MODEL, HEADS)
     start = between_heads(unsplit.look(x_BLC, None, causal=False).weights_BHLS)
     moved = _descend(unsplit, x_BLC, steps=20)
     after = between_heads(unsplit.look(x_BLC, None, causal=False).weights_BHLS)
-    apart = site(ProjectionConfig(name="three", unsplit=True), D_MODEL, HEADS)
+    apart = site(replace(strategy("projection=separate"), name="three", unsplit=True), D_MODEL, HEADS)
     three = between_heads(apart.look(x_BLC, None, causal=False).weights_BHLS)
     split = between_heads(site(shared, D_MODEL, HEADS).look(x_BLC, None, causal=False).weights_BHLS)
     return Outcome(
@@ -69,12 +71,12 @@ def unsplit_shared_heads() -> Outcome:
                 {"heads": HEADS, "largest difference between heads": size(start)},
             ),
             Finding(
-                "They are still the same when the weights have moved: twenty steps of gradient descent on random targets.",
+                "They are still the same when the weights have moved: after twenty steps of gradient descent.",
                 after <= EQUAL and moved > 0.01,
                 {"largest change of a weight": f"{moved:.2f}", "largest difference between heads": size(after)},
             ),
             Finding(
-                "It is the missing split that does it, not the sharing: three unsplit matrices give identical maps too.",
+                "It is the missing split that does it, not the sharing: three unsplit matrices give equal maps too.",
                 three <= EQUAL,
                 {"largest difference between heads": size(three)},
                 remark=True,
@@ -123,7 +125,7 @@ def any_model_width() -> Outcome:
     )
 
 
-def _descend(made: torch.nn.Module, x_BLC: torch.Tensor, steps: int) -> float:
+def _descend(made: SelfAttention, x_BLC: torch.Tensor, steps: int) -> float:
     """Gradient descent towards random targets; returns the largest change of a weight of the query map."""
     target_BLC = vectors(*x_BLC.shape, seed=2)
     optimizer = torch.optim.SGD(made.parameters(), lr=0.5)

@@ -32,8 +32,8 @@ def logits_without_projections() -> Outcome:
     return Outcome(
         [
             Finding(
-                "Without projections the width of the heads is bound: together they have d_model numbers, one head alone "
-                "has d_k = d_model.",
+                "Without projections the width of the heads is bound: together they have d_model numbers, one head "
+                "alone has d_k = d_model.",
                 bool(refused),
                 {"asked for one head of width 32 at d_model = 64": refused or "accepted"},
             ),

@@ -3,8 +3,8 @@
 With q = k the scores S_ij = q_i.q_j / sqrt(D) are symmetric. Under rotary positions q_i becomes R_i q_i and
 S_ij = q_i^T R_i^T R_j q_j / sqrt(D), whose transpose is q_j^T R_j^T R_i q_i: the same number. The weights are not:
 A_ij = exp(S_ij) / Z_i with Z_i = sum_j exp(S_ij), so A_ij / A_ji = Z_j / Z_i, and the rows' sums Z differ. What is left
-of symmetry is A_ij Z_i = A_ji Z_j: going round a circle, A_ij A_jk A_ki = A_ik A_kj A_ji. A causal mask sets A_ij = 0 for
-j > i alone. Keys divided by their size, k_j = q_j / |q_j|, make the scores themselves asymmetric.
+of symmetry is A_ij Z_i = A_ji Z_j: going round a circle, A_ij A_jk A_ki = A_ik A_kj A_ji. A causal mask sets A_ij = 0
+for j > i alone. Keys divided by their size, k_j = q_j / |q_j|, make the scores themselves asymmetric.
 """
 
 from dataclasses import replace
@@ -65,8 +65,8 @@ def symmetry() -> Outcome:
             {"largest |S_ij - S_ji|": size(asymmetry(normed.scores_BHLS))},
         ),
         Finding(
-            "What is left of the symmetry after softmax: round any circle of three positions the product of the weights "
-            "is the same in both directions. With separate matrices it is not.",
+            "What is left of the symmetry after softmax: round any circle of three positions the product of the "
+            "weights is the same in both directions. With separate matrices it is not.",
             circulation(plain.weights_BHLS) <= EQUAL < circulation(free.weights_BHLS),
             {
                 "largest log-ratio, Q=K": size(circulation(plain.weights_BHLS)),

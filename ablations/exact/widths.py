@@ -1,8 +1,8 @@
 """Which widths are free: that of the feed-forward layer, and that of values beside keys.
 
 The feed-forward layer maps d_model to d_ff and back with matrices of its own, so attention has no say in d_ff. In
-attention q.k needs queries and keys of one width d_k; the output sum_j A_ij v_j has the width d_v of the values, and W_O
-leads from H d_v to d_model. Per query and key, q.k costs 2 d_k and A v costs 2 d_v operations in each head.
+attention q.k needs queries and keys of one width d_k; the output sum_j A_ij v_j has the width d_v of the values, and
+W_O leads from H d_v to d_model. Per query and key, q.k costs 2 d_k and A v costs 2 d_v operations in each head.
 """
 
 from dataclasses import replace

@@ -1,0 +1,78 @@
+"""From findings and effects to a verdict, by one rule for all claims.
+
+A part with an effect is supported if the whole 95 % interval lies in the predicted region, refuted if it lies wholly
+outside, else undecided; fewer than two pairs give no interval and decide nothing. An exact part is supported if all its
+findings hold, refuted if none does, else partly. A claim is supported if all parts are, refuted if all are, partly if
+some are and some are not, undecided in all other cases: what is missing is never guessed.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ablations.claims import effects
+from ablations.claims.effects import Effect
+from ablations.claims.schema import Claim, Exact, Measured, Part
+from ablations.exact.findings import Outcome, carry_out
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Of one part."""
+
+    part: Part
+    verdict: str
+    outcome: Outcome | None = None  # of an exact part
+    effect: Effect | None = None  # of another
+    missing: str = ""  # what to do to have it decided
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Of a claim. `missing` says, if it is undecided, what would decide it."""
+
+    claim: Claim
+    verdict: str
+    decisions: list[Decision]
+    missing: list[str]
+
+
+def decide(claim: Claim, results: Path) -> Verdict:
+    """The verdict on a claim from what lies in the results folder. Raises ValueError where the claim is refused."""
+    decisions = [_part(part, claim, results) for part in claim.parts]
+    missing = [decision.missing for decision in decisions if decision.missing]
+    if claim.awaits or not claim.parts:
+        missing.append(f"not written yet: {claim.awaits}" if claim.awaits else "no part is written yet")
+    verdicts = [decision.verdict for decision in decisions] + ["undecided"] * bool(claim.awaits)
+    return Verdict(claim, combine(verdicts), decisions, missing)
+
+
+def combine(verdicts: Iterable[str]) -> str:
+    """The verdict on a claim from those on its parts."""
+    found = set(verdicts)
+    if len(found) == 1:
+        return found.pop()
+    return "partly" if "partly" in found or {"supported", "refuted"} <= found else "undecided"
+
+
+def of_findings(outcome: Outcome) -> str:
+    """The verdict of an exact check; remarks do not count."""
+    held = {finding.holds for finding in outcome.findings if not finding.remark}
+    return "undecided" if not held else "partly" if len(held) == 2 else "supported" if True in held else "refuted"
+
+
+def _part(part: Part, claim: Claim, results: Path) -> Decision:
+    if isinstance(part, Exact):
+        outcome = carry_out(part.check)
+        return Decision(part, of_findings(outcome), outcome=outcome)
+    if isinstance(part, Measured):
+        effect, command = effects.of_samples(part, claim.id, results), part.command
+    else:
+        effect = effects.of_runs(part, claim.id, claim.rule, results)
+        command = f"python train.py study={part.study}"
+    summary = effect.summary
+    if summary is None:
+        return Decision(part, "undecided", effect=effect, missing=f"missing: `{command}`")
+    if summary.low is None or summary.high is None:
+        return Decision(part, "undecided", effect=effect, missing=f"one pair decides nothing, more seeds: `{command}`")
+    return Decision(part, part.region.verdict(summary.low, summary.high), effect=effect)
