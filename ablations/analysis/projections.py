@@ -60,11 +60,11 @@ def describe(attention: Any) -> dict[str, Any]:
 
 def role_maps(attention: Any) -> dict[str, list[Tensor]]:
     """Role -> its map [C, D] for each query head; query heads that share keys and values share their maps."""
-    heads, kv_heads = attention.heads, attention.project.sizes.kv_heads
     maps = {}
-    for role, count in {"q": heads, "k": kv_heads, "v": kv_heads}.items():
-        own = attention.project.matrix(role).detach().double().cpu().chunk(count, dim=1)
-        maps[role] = [own[head * count // heads] for head in range(heads)]
+    for role in "qkv":
+        whole = attention.project.matrix(role).detach().double().cpu()
+        own = whole.split(attention.project.sizes.dim_of(role), dim=1)
+        maps[role] = [own[head * len(own) // attention.heads] for head in range(attention.heads)]
     return maps
 
 

@@ -103,7 +103,7 @@ class Site(nn.Module):
         super().__init__()
         self.heads = 2
         maps = {"q": q, "k": k, "v": v}
-        sizes = SimpleNamespace(kv_heads=2, value_head_dim=D)
+        sizes = SimpleNamespace(dim_of=lambda role: D, value_head_dim=D)
         self.project = SimpleNamespace(matrix=maps.__getitem__, sizes=sizes)
         self.score = DotProduct(strategy("separate"), strategy("separate").sizes(2 * D, 2, D))
         self.out = nn.Linear(2 * D, C, bias=False, dtype=torch.float64)
