@@ -103,6 +103,22 @@ def test_a_language_model_with_a_shorter_stride(cache: Path, tmp_path: Path, mon
     assert scores["tokens"] == entry["scores"]["test"]["tokens"] and scores["nll"] != entry["scores"]["test"]["nll"]
 
 
+def test_a_classifier_gives_its_numbers_and_its_labels_again(cache: Path, tmp_path: Path, monkeypatch):
+    """There is no search to name: one file a split, and a label a line."""
+    opinions = ("task=toy_sentiment", "task.corpus.options={train: 200, valid: 20, test: 20}")
+    entry = do(cache, tmp_path / "r", task=opinions)
+    [file] = tmp_path.glob("r/records/*/*.json")
+    before = everything(file)
+    again(monkeypatch, file, "--split", "test")
+    found = written(file, before)
+    assert found.keys() == {"evaluation.test.json", "evaluation.test.txt"}
+    assert json.loads(found["evaluation.test.json"])["test"] == entry["scores"]["test"]
+    assert found["evaluation.test.txt"] == before[work(file) / "hypotheses.test.txt"]
+    labels = found["evaluation.test.txt"].decode().split()
+    assert len(labels) == entry["scores"]["test"]["examples"] == 20 and set(labels) <= {"negative", "positive"}
+    assert {sample["reference"] for sample in entry["samples"]} <= {"negative", "positive"}
+
+
 @pytest.fixture
 def copied(finished: Path, tmp_path: Path) -> Path:
     """A copy to break."""
