@@ -407,3 +407,22 @@ def test_real_corpora_have_their_published_counts(tmp_path: Path) -> None:
         padded += batch.inputs["source"].numel() + batch.targets.numel()
         real += int(batch.inputs["source_mask"].sum()) + batch.tokens
     assert 1 - real / padded < 0.05
+    opinions = prepared("sst2").facts
+    assert [facts["examples"] for facts in opinions["splits"].values()] == [67_349, 872, 1821]
+    assert [list(counts.values()) for counts in opinions["classes"].values()] == [
+        [29_780, 37_569],
+        [428, 444],
+        [912, 909],
+    ]
+    assert opinions["duplicates"] == {"test": 1, "valid": 0}
+
+
+@pytest.mark.skipif("QKV_CORPORA" not in os.environ, reason="QKV_CORPORA names no pool of real corpora")
+def test_records_are_still_of_the_integers_that_preparing_gives(tmp_path: Path) -> None:
+    from ablations.compose import compose
+
+    records = [json.loads(file.read_text()) for file in (ROOT / "results/records").glob("*/*.json")]
+    digests = {record["task"]: record["data"]["digest"] for record in records if record.get("data")}
+    for name in {"multi30k_en_de", "wikitext2", "tiny_shakespeare"} & digests.keys():
+        task = compose([f"task={name}"]).task
+        assert prepare(task, os.environ["QKV_CORPORA"], str(tmp_path)).digest == digests[name], name
