@@ -9,8 +9,13 @@ import numpy as np
 SHUFFLES = 20
 
 
+def role_vectors(heads: Mapping[str, Any]) -> dict[str, list[list[float]]]:
+    """Site -> [heads, kinds] from the part "heads" of an analysis on record."""
+    return {site: [list(head) for head in zip(*of["roles"].values(), strict=True)] for site, of in heads.items()}
+
+
 def agreement(runs: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """How alike the heads of several runs are: site -> [heads, kinds] shares of weight, one mapping per run.
+    """How alike the heads of several runs are, each given as `role_vectors`: site -> [heads, kinds] shares of weight.
 
     matched: mean cosine of a head with its partner in another run, heads of a site matched one to one so that the sum
     of cosines is largest (Hungarian method), over all pairs of runs. shuffled: the same after the second run's heads

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from ablations.analysis import context, scores
+from ablations.analysis.agreement import agreement, role_vectors
 from ablations.analysis.probe import PARTS, inputs_of_sites, observe, plain
 from ablations.analysis.sites import nats, sites
 from data.batch import BOS, EOS, IGNORE, PAD, Batch
@@ -203,6 +204,14 @@ def test_observation_is_in_float32_whatever_training_uses():
         assert observe(model, batch, PARTS) == alone
 
 
+def test_no_graph_is_built_but_for_gradients():
+    model, batch = language()
+    seen = []
+    model.register_forward_hook(lambda _, __, logits: seen.append(logits.requires_grad))
+    observe(model, batch, [part for part in PARTS if part != "gradients"])
+    assert seen and not any(seen)
+
+
 def test_dropout_is_off():
     model, batch = language(dropout=0.5, attention_dropout=0.5)
     assert observe(model.train(), batch, PARTS) == observe(model.eval(), batch, PARTS)
@@ -227,6 +236,14 @@ def test_sharing_heats_attention_to_oneself_at_the_start():
     own = {name: observe(*language(name), ("scores",))["scores"]["decoder.0.self"] for name in ("shared", "separate")}
     assert min(own["shared"]["own_position"]) > max(own["separate"]["own_position"])
     assert own["shared"]["symmetry"] == pytest.approx([1] * 4)
+
+
+def test_heads_on_record_can_be_compared_between_runs():
+    model, batch = translation()
+    table = role_vectors(observe(model, batch, ("heads",))["heads"])
+    own = observe(model, batch, ("heads",))["heads"]["encoder.0.self"]["roles"]["own"]
+    assert [head[2] for head in table["encoder.0.self"]] == own
+    assert agreement([table, table])["matched"] == pytest.approx(1)
 
 
 def test_special_tokens_are_those_asked_for():
