@@ -57,7 +57,7 @@ def page(verdict: Verdict, pictures: tuple[str, ...] = ()) -> str:
     lines = [
         f"# {claim.id}. {claim.question}",
         "",
-        f"**{verdict.verdict.capitalize()}.** {'; '.join(verdict.missing) + '.' if verdict.missing else ''}".strip(),
+        " ".join([f"**{verdict.verdict.capitalize()}.**", *(f"{why[0].upper()}{why[1:]}." for why in verdict.missing)]),
         "",
         "## What is claimed",
         "",

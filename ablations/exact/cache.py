@@ -29,10 +29,10 @@ def values_from_keys() -> Outcome:
             loose.append(errors["bfloat16"])
             condition = torch.linalg.cond(w_k).item()
             rows.append([d_model, name, f"{condition:.1g}", *(_rounded(error) for error in errors.values())])
-    few = site(strategy("projection=gqa"), SIZES[0], HEADS)
-    rest = _unreachable(few.project.matrix("k").detach(), few.project.matrix("v").detach())
-    full = site(strategy("projection=separate"), SIZES[0], HEADS)
-    none = _unreachable(full.project.matrix("k").detach(), full.project.matrix("v").detach())
+    few, full = (site(strategy(choice), SIZES[0], HEADS) for choice in ("projection=gqa", "projection=separate"))
+    rest, none = (
+        _unreachable(made.project.matrix("k").detach(), made.project.matrix("v").detach()) for made in (few, full)
+    )
     width = full.project.memory_width
     return Outcome(
         [
@@ -51,6 +51,7 @@ def values_from_keys() -> Outcome:
                 {
                     "relative error in bfloat16, as initialised": _rounded(loose[0]),
                     "badly conditioned": _rounded(loose[1]),
+                    "values themselves rounded to bfloat16": _rounded(_rounding(full)),
                 },
                 remark=True,
             ),
@@ -80,6 +81,12 @@ def _error(made: SelfAttention, w_k: Tensor, dtype: torch.dtype) -> float:
     keys, extra = (x_LC @ w_k).to(dtype), torch.linalg.solve(w_k, w_v).to(dtype)
     wanted = x_LC @ w_v
     return ((keys @ extra).double() - wanted).norm().item() / wanted.norm().item()
+
+
+def _rounding(made: SelfAttention) -> float:
+    """Relative error of values that are worked out in float64 and kept in bfloat16: what a cache of them has anyway."""
+    values = vectors(LENGTH, SIZES[0]) @ made.project.matrix("v").detach()
+    return (values.bfloat16().double() - values).norm().item() / values.norm().item()
 
 
 def _rounded(error: float) -> str:

@@ -73,8 +73,9 @@ def test_a_page_without_its_claim_goes(tmp_path):
     stale[0].parent.mkdir(parents=True)
     for path in stale:
         path.write_text("")
-    write(tmp_path / "results", tmp_path / "conf")
+    [entry] = write(tmp_path / "results", tmp_path / "conf")
     assert not any(path.exists() for path in stale)
+    assert entry.pictures == (), "nor is it linked"
 
 
 def test_a_picture_of_another_command_is_linked_when_it_is_there(tmp_path):
