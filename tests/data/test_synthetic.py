@@ -62,6 +62,8 @@ def test_long_pairs_are_longer_than_any_other_and_change_no_other(name: str) -> 
 def test_long_pairs_that_cannot_be_are_refused() -> None:
     with pytest.raises(ValueError, match="give longest and longest_long"):
         generate("toy_translation", {**SMALL, "long": 5})
+    with pytest.raises(ValueError, match="give longest and longest_long"):
+        generate("copy", {**SMALL, "long": 5, "longest_long": 24})
     with pytest.raises(ValueError, match="longest_long=12 must be above longest=12"):
         generate("copy", {**SMALL, "longest": 12, "long": 5, "longest_long": 12})
     with pytest.raises(ValueError, match="names=8"):
