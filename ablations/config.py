@@ -18,10 +18,10 @@ PRECISIONS = ("auto", "fp32", "bf16")
 SELECTIONS = ("last", "best")
 DEVICES = ("auto", "cpu", "cuda")
 TRACKERS = ("none", "wandb", "wandb_offline")
-# The sites of a kind of task, the one that names the whole first.
+ANALYSES = ("scores", "projections", "heads", "gradients", "context", "maps")
 SITES = {
     "language_modeling": ("decoder",),
-    "translation": ("decoder", "encoder", "cross"),
+    "translation": ("encoder", "decoder", "cross"),
     "classification": ("encoder",),
 }
 
@@ -122,6 +122,23 @@ class EvaluationConfig:
 
 
 @dataclass
+class AnalysisConfig:
+    """What is observed of a model while it trains, from outside: ablations/analysis/. Nothing by default."""
+
+    parts: list[str] = field(default_factory=list)  # of ANALYSES
+    every: int | None = None  # steps between observations; none: before the first step and after the last alone
+    rows: int = 32  # of the validation split are looked at, the same ones every time
+
+    def check(self) -> None:
+        """Raise a ValueError unless this can be observed."""
+        for part in self.parts:
+            one_of("parts", part, ANALYSES)
+        if self.every is not None:
+            _number("every", self.every, at_least=1)
+        _number("rows", self.rows, at_least=1)
+
+
+@dataclass
 class TrackingConfig:
     """Where numbers go besides the record: none | wandb (online) | wandb_offline."""
 
@@ -175,6 +192,7 @@ class RunConfig:
     optim: OptimConfig = field(default_factory=OptimConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    analysis: AnalysisConfig = field(default_factory=AnalysisConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     paths: PathsConfig = field(default_factory=PathsConfig)
     study: StudyConfig = field(default_factory=StudyConfig)
@@ -197,8 +215,8 @@ def check(run: RunConfig) -> None:
         if site != "cross":
             with _about("position"):
                 own = projection.sizes(model.d_model, model.heads, model.width_of_head)
-                run.position.check(own.head_dim, projection.score)
-    for key in ("optim", "trainer", "evaluation", "tracking", "study"):
+                run.position.check(own.head_dim, projection.by_angle)
+    for key in ("optim", "trainer", "evaluation", "analysis", "tracking", "study"):
         with _about(key):
             getattr(run, key).check()
     context = run.task.context

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from ablations.config import SITES
 from ablations.files import write_text
 from data.config import TokenizerConfig
 
@@ -52,7 +53,19 @@ UNUSED = {
         "evaluation.length_penalty",
     ),
     "translation": ("evaluation.stride",),
+    "classification": (
+        "sites.decoder",
+        "sites.cross",
+        "model.decoder_layers",
+        "model.tied_embeddings",
+        "task.target_lang",
+        "evaluation.beam",
+        "evaluation.length_penalty",
+        "evaluation.stride",
+    ),
 }
+# Fields of a site that came after the first records: at these values a run is what it was before them.
+LATER = {"score": "scaled_dot", "score_init": "xavier", "output": "learned"}
 
 
 def identity(config: dict[str, Any]) -> dict[str, Any]:
@@ -75,13 +88,27 @@ def identity(config: dict[str, Any]) -> dict[str, Any]:
     if model.get("head_dim") is None and model["d_model"] % model["heads"] == 0:
         model["head_dim"] = model["d_model"] // model["heads"]
     for site in result["sites"].values():
-        del site["name"]
-        site["kv_heads"] = site.get("kv_heads") or model["heads"]
+        _settle_site(site, model)
+    if not result.get("analysis", {}).get("parts"):
+        result.pop("analysis", None)
     options = result["task"]["corpus"].pop("options", {})  # free-form: off may mean something there
     result = _without_off(result)
     if options:
         result["task"].setdefault("corpus", {})["options"] = options
     return result
+
+
+def _settle_site(site: dict[str, Any], model: dict[str, Any]) -> None:
+    """A site without its label, what it leaves to the model filled in."""
+    del site["name"]
+    if site.get("heads") == model["heads"] and model.get("head_dim") == model["d_model"] // model["heads"]:
+        del site["heads"]
+    heads = site.get("heads") or model["heads"]
+    head_dim = model["d_model"] // heads if site.get("heads") else model.get("head_dim")
+    site["kv_heads"] = site.get("kv_heads") or heads
+    for key, value in {**LATER, "value_head_dim": head_dim, "score_width": head_dim}.items():
+        if site.get(key) == value:
+            site.pop(key, None)
 
 
 def _idle(config: dict[str, Any]) -> tuple[str, ...]:
@@ -110,15 +137,14 @@ def signature(config: dict[str, Any]) -> str:
 
 
 def strategy_name(sites: dict[str, str]) -> str:
-    """The strategy at every site in words, such as "shared" or "shared, cross=separate"."""
-    decoder = sites["decoder"]
-    return ", ".join([decoder, *(f"{site}={name}" for site, name in sorted(sites.items()) if name != decoder)])
+    """The strategy at every site in words, such as "shared" or "shared, cross=separate", the decoder's first."""
+    first = sites.get("decoder") or sites["encoder"]
+    return ", ".join([first, *(f"{site}={name}" for site, name in sorted(sites.items()) if name != first)])
 
 
 def site_names(config: dict[str, Any]) -> dict[str, str]:
     """Site -> name of its strategy, for the sites that the task's model has."""
-    sites = ("decoder",) if config["task"]["kind"] == "language_modeling" else ("encoder", "decoder", "cross")
-    return {site: config["sites"][site]["name"] for site in sites}
+    return {site: config["sites"][site]["name"] for site in SITES[config["task"]["kind"]]}
 
 
 def label(config: dict[str, Any]) -> str:

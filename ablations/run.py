@@ -2,24 +2,28 @@
 
 import shlex
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from ablations import checkpoint, provenance, record
+from ablations.claims.schema import known_rules
 from ablations.compose import to_plain
 from ablations.config import RunConfig, check
 from ablations.device import Place, find_place
 from ablations.evaluator import nats_per_token, samples, score
 from ablations.files import write_text
-from ablations.model import build, costs
+from ablations.model import Model, build, costs
 from ablations.progress import Progress
 from ablations.track import Tracker, open_tracker
 from ablations.trainer import Trainer, TrainingState
-from data.loader import Loader
+from data.batch import BOS, EOS, PAD, UNK
+from data.loader import Loader, first_rows
 from data.prepare import prepare
 from data.prepared import Prepared
-from models.transformer import LanguageModel, Translator
 
 
 def run(config: RunConfig, overrides: list[str]) -> float:
@@ -83,12 +87,7 @@ def run(config: RunConfig, overrides: list[str]) -> float:
 
 
 def _trainer(
-    config: RunConfig,
-    model: LanguageModel | Translator,
-    prepared: Prepared,
-    place: Place,
-    folder: Path,
-    signature: str,
+    config: RunConfig, model: Model, prepared: Prepared, place: Place, folder: Path, signature: str
 ) -> Trainer:
     batch_tokens, context = config.trainer.batch_tokens, config.task.context
     return Trainer(
@@ -101,7 +100,33 @@ def _trainer(
         folder,
         signature,
         config.seed,
+        _watch(config, prepared, place) if config.analysis.parts else None,
+        config.analysis.every,
     )
+
+
+def _watch(config: RunConfig, prepared: Prepared, place: Place) -> Callable[[nn.Module, int], dict[str, Any]]:
+    """Observes the first rows of the validation split; pictures and contexts only at both ends of the training."""
+    from ablations.analysis.probe import observe
+
+    batch = first_rows(prepared, "valid", config.analysis.rows, config.task.context).to(place.device)
+
+    def watch(model: nn.Module, step: int) -> dict[str, Any]:
+        ends = step in (0, config.trainer.steps)
+        parts = [part for part in config.analysis.parts if ends or part not in ("context", "maps")]
+        seen = observe(model, batch, parts)
+        if "ids" in seen.get("maps", {}):
+            ids = seen["maps"].pop("ids")
+            seen["maps"]["tokens"] = {stack: _pieces(prepared, tokens) for stack, tokens in ids.items()}
+        return seen
+
+    return watch
+
+
+def _pieces(prepared: Prepared, ids: list[int]) -> list[str]:
+    """Each token as a person reads it."""
+    named = {PAD: "<pad>", BOS: "<bos>", EOS: "<eos>", UNK: "<unk>"}
+    return [named.get(token) or prepared.tokenizer.decode([token]) for token in ids]
 
 
 def _report(numbers: dict[str, float], tracker: Tracker, progress: Progress) -> None:
@@ -150,6 +175,7 @@ def _new_record(
         "overrides": overrides,
         "config": plain,
         "data": prepared.facts,
+        "claims": known_rules(),  # as they stand before the run
         "scores": {},
         "samples": [],
     }
@@ -167,11 +193,12 @@ def _training(state: TrainingState, trainer: Trainer) -> dict[str, Any]:
         "precision": trainer.place.precision,
     }
     status = "finished" if state.diverged is None else "diverged"
-    return {"status": status, "reason": state.diverged, "training": training, "curve": state.curve}
+    result = {"status": status, "reason": state.diverged, "training": training, "curve": state.curve}
+    return {**result, "analyses": state.observations} if state.observations else result
 
 
 def _scores(
-    config: RunConfig, model: LanguageModel | Translator, prepared: Prepared, folder: Path
+    config: RunConfig, model: Model, prepared: Prepared, folder: Path
 ) -> dict[str, dict[str, Any] | list[dict[str, str]]]:
     """Scores of every split and some translations; all hypotheses go to `folder`, for paired tests."""
     scores, shown = {}, []
@@ -197,10 +224,12 @@ def _announce(entry: dict[str, Any], written: Path) -> None:
     if entry["status"] == "diverged":
         print(f"diverged: {entry['reason']}")
     for split, numbers in entry["scores"].items():
-        shown = [f"perplexity {numbers['token_perplexity']:.2f}"]
+        shown = [f"perplexity {numbers['token_perplexity']:.2f}"] if "token_perplexity" in numbers else []
         if "bits_per_byte" in numbers:
             shown.append(f"{numbers['bits_per_byte']:.3f} bits per byte")
         if "bleu" in numbers:
             shown.append(f"BLEU {numbers['bleu']:.2f}, chrF {numbers['chrf']:.1f}")
+        if "accuracy" in numbers:
+            shown.append(f"accuracy {numbers['accuracy']:.2f} %")
         print(f"{split}: {', '.join(shown)}")
     print(f"record: {written}")

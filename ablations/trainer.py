@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +30,7 @@ class TrainingState:
     best_nll: float = math.inf
     best_step: int = 0
     curve: list[dict[str, float]] = field(default_factory=list)
+    observations: list[dict[str, Any]] = field(default_factory=list)  # what `watch` saw, with the step
     diverged: str | None = None
 
 
@@ -36,7 +38,8 @@ class Trainer:
     """Fits one model, from its checkpoint where `folder` holds one.
 
     `validate(model)` gives nats per token on the validation split, every `eval_every` steps and at the end, to every
-    process the same; it must not draw from torch's global random stream, which belongs to dropout.
+    process the same; it must not draw from torch's global random stream, which belongs to dropout. `watch(model, step)`
+    looks at the model before the first step, every `watch_every` steps and after the last, and must leave it as it was.
     """
 
     def __init__(
@@ -50,6 +53,8 @@ class Trainer:
         folder: Path,
         signature: str,
         seed: int,
+        watch: Callable[[nn.Module, int], dict[str, Any]] | None = None,
+        watch_every: int | None = None,
     ):
         if config.accumulate % place.world:
             raise ValueError(
@@ -59,6 +64,7 @@ class Trainer:
         self.model, self.loader, self.validate = model, loader, validate
         self.optim_config, self.config, self.place = optim, config, place
         self.folder, self.signature = folder, signature
+        self.watch, self.watch_every = watch, watch_every
         self.optimizer = optimizer(model, optim)
         self.data_parallel = place.data_parallel(model)
         self.forward = torch.compile(self.data_parallel) if config.compile else self.data_parallel
@@ -70,6 +76,8 @@ class Trainer:
     def fit(self, report: Callable[[dict[str, float]], None]) -> TrainingState:
         """Trains to the last step and leaves the selected weights in the model; `report` is given every log line."""
         config, state = self.config, self.state
+        if state.step == 0:
+            self._observe()
         logged, since = RunningSums(self.place), time.perf_counter()
         while state.step < config.steps and state.diverged is None:
             step = state.step + 1
@@ -77,7 +85,8 @@ class Trainer:
             logged.add(*self._step(self.loader.take(config.accumulate), lr))
             state.step = step
             validate = step % config.eval_every == 0 or step == config.steps
-            save = validate or step % config.checkpoint_every == 0
+            look = self.watch is not None and (step == config.steps or step % (self.watch_every or config.steps) == 0)
+            save = validate or look or step % config.checkpoint_every == 0
             if not (save or step % config.log_every == 0):
                 continue
             numbers = {"step": step, "lr": lr, **logged.read()}
@@ -92,6 +101,8 @@ class Trainer:
             numbers["tokens_per_second"] = state.tokens / state.seconds
             state.curve.append(numbers)
             report(numbers)
+            if look and state.diverged is None:
+                self._observe()
             if save:
                 self._save()
             since = time.perf_counter()
@@ -126,6 +137,10 @@ class Trainer:
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         return losses, norm, tokens
+
+    def _observe(self) -> None:
+        if self.watch is not None and self.place.rank == 0:
+            self.state.observations.append({"step": self.state.step, **self.watch(self.model, self.state.step)})
 
     def _validate(self, step: int) -> float:
         with self.place.autocast():
@@ -196,8 +211,11 @@ class RunningSums:
 
 
 def summed_losses(logits_BLV: Tensor, targets_BL: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
-    """Cross-entropy summed over real targets, plain and label-smoothed (Szegedy et al. 2016), in float32."""
-    logits, targets = logits_BLV.flatten(0, 1).float(), targets_BL.flatten()
+    """Cross-entropy summed over real targets, plain and label-smoothed (Szegedy et al. 2016), in float32.
+
+    Logits [..., V], targets [...]: [B, L] tokens or [B] classes.
+    """
+    logits, targets = logits_BLV.flatten(0, -2).float(), targets_BL.flatten()
     if smoothing == 0.0:
         loss = F.cross_entropy(logits, targets, ignore_index=IGNORE, reduction="sum")
         return loss, loss

@@ -64,15 +64,18 @@ class PositionConfig:
     base: float = 10_000.0  # longest wavelength / 2 pi, of sinusoidal and rotary
     max_length: int | None = None  # learned: number of positions; none: what the task needs
 
-    def check(self, head_dim: int, score: str = "scaled_dot") -> None:
-        """Raise a ValueError with the reason unless these positions fit self-attention of this width and score."""
+    def check(self, head_dim: int, by_angle: bool = True) -> None:
+        """Raise a ValueError with the reason unless these positions fit self-attention with heads of this width.
+
+        `by_angle`: a score is a product of query and key, so that turning them changes it.
+        """
         one_of("kind", self.kind, POSITIONS)
         if self.kind == "rotary" and head_dim % 2:
             raise ValueError(f"rotary positions turn pairs of numbers, and head_dim={head_dim} is odd: make it even")
-        if self.kind == "rotary" and score in ("additive", "concat"):
+        if self.kind == "rotary" and not by_angle:
             raise ValueError(
-                f"rotary positions show in the angle between query and key, which score={score} does not look at: "
-                "choose another position, or a strategy with a product of query and key"
+                "rotary positions show in the angle between query and key, which this strategy's score does not look "
+                "at: choose another position, or a strategy with a product of query and key"
             )
         if not 1 < self.base < float("inf"):
             raise ValueError(f"base={self.base} must be a finite number above 1")

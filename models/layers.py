@@ -30,7 +30,7 @@ class Block(nn.Module):
         sizes = (model.d_model, model.heads, model.width_of_head, model.bias, model.attention_dropout)
         self.attention_norm = norm(model)
         own = self_site.sizes(model.d_model, model.heads, model.width_of_head)
-        position.check(own.head_dim, self_site.score)
+        position.check(own.head_dim, self_site.by_angle)
         self.attention = SelfAttention(
             self_site, *sizes, rotate=rotation(position, own.head_dim), distance=distance(position, own.heads)
         )

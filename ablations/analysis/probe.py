@@ -73,7 +73,8 @@ def _by_site(
             found["heads"][name] = {
                 "disagreement": heads.disagreements(look, attention, real_L),
                 "roles": shares,
-                "kind": heads.kinds(shares),
+                "kind": (kinds := heads.kinds(shares)),
+                "specialised": sum(kind != "mixed" for kind in kinds) / len(kinds),
                 "importance": effects[name],
             }
         if "maps" in parts:

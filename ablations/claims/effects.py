@@ -47,12 +47,12 @@ def of_runs(part: Trained, claim: str, rule: str, results: Path) -> Effect:
 
     found: list[dict[int, float]] = []
     left_out: list[str] = []
-    for (_, where), term in zip(part.terms, by_term, strict=True):
+    for (_, where), metric, term in zip(part.terms, part.metrics, by_term, strict=True):
         numbers = {}
         for seed, run in sorted(term.items()):
-            number = metrics.value(part.metric, run, part.split)
+            number = metrics.value(metric, run, part.split)
             if number is None:
-                left_out.append(f"{words(where)}, seed {seed}: {_why(run, part.metric)}")
+                left_out.append(f"{words(where)}, seed {seed}: {_why(run, metric)}")
             else:
                 numbers[seed] = number
         if not term:

@@ -129,7 +129,9 @@ def _about(decision: Decision) -> str:
     says = f"{part.says} " if part.says else ""
     if isinstance(part, Trained):
         split = f" on {part.split}" if part.split else ""
-        sum_ = " ".join(f"{'+' if w > 0 else '−'} [{words(where)}]" for w, where in part.terms).removeprefix("+ ")
+        signs = ["+" if weight > 0 else "−" for weight, _ in part.terms]
+        named = [f"{words(where)}{_own(m, part)}" for (_, where), m in zip(part.terms, part.metrics, strict=True)]
+        sum_ = " ".join(f"{sign} [{name}]" for sign, name in zip(signs, named, strict=True)).removeprefix("+ ")
         return (
             f"{says}Effect: {part.metric}{split} of {sum_}, paired by seed, in study `{part.study}`. "
             f"The claim predicts {_region(part.region, part.unit)}; margin {_number(part.margin)} {part.unit}."
@@ -142,6 +144,10 @@ def _about(decision: Decision) -> str:
             f"The claim predicts {_region(part.region, part.unit)}; margin {_number(part.margin)} {part.unit}."
         )
     return f"{says}Exact check `{part.check}`: calculated in float64 on random weights, seeded."
+
+
+def _own(metric: str, part: Trained) -> str:
+    return "" if metric == part.metric else f": {metric}"
 
 
 def _result(decision: Decision) -> list[str]:
@@ -164,9 +170,10 @@ def _result(decision: Decision) -> list[str]:
 def _effect(decision: Decision, effect: Effect) -> list[str]:
     part = decision.part
     assert isinstance(part, Trained | Measured)
+    own = [_own(metric, part) for metric in part.metrics] if isinstance(part, Trained) else [""] * len(part.terms)
     rows = [
-        [f"{w:+d}", label if isinstance(label, str) else words(label), str(count), _number(mean)]
-        for (w, label), count, mean in zip(part.terms, effect.counts, effect.means, strict=True)
+        [f"{w:+d}", (label if isinstance(label, str) else words(label)) + metric, str(count), _number(mean)]
+        for (w, label), metric, count, mean in zip(part.terms, own, effect.counts, effect.means, strict=True)
     ]
     lines = _table(["weight", "setting", "runs" if isinstance(part, Trained) else "samples", "mean"], rows)
     if effect.summary is None:

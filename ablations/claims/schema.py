@@ -7,7 +7,8 @@ A claim has prose (statement, prediction, ...) and parts. Each part decides some
     {kind: measured, file, command, log, terms, margin, region}    timings, paired sample by sample
 
 An effect is the sum over `terms` of weight (+1 or -1) times a number. A trained term says `where: {key: value}`, the
-keys `strategy`, a site, or a dotted path in a run's configuration; a measured one says `label`. `margin` is
+keys `strategy`, a site, or a dotted path in a run's configuration, and may have a `metric` of its own; a measured one
+says `label`. `margin` is
 {value, unit}; `region` is what the claim predicts for the effect, {above: x}, {below: x} or both, x a number, `margin`
 or `-margin`.
 """
@@ -61,12 +62,13 @@ class Exact:
 
 @dataclass(frozen=True)
 class Trained:
-    """An effect over the runs of one study; `terms` are (weight, where) pairs."""
+    """An effect over the runs of one study; `terms` are (weight, where) pairs, each read by its own metric."""
 
     study: str
     metric: str
     split: str | None
     terms: list[tuple[int, dict[str, Any]]]
+    metrics: list[str]  # of the terms
     margin: float
     unit: str
     region: Region
@@ -179,9 +181,11 @@ def _part(given: dict[str, Any], conf: Path) -> Part:
             f"study={given['study']!r} has no file in conf/study{did_you_mean(given['study'], studies)}: "
             "write one, or name another"
         )
-    metrics.check(given["metric"])
-    terms = [(_weight(t, "where"), _where(t["where"])) for t in _list(given["terms"])]
-    return Trained(given["study"], given["metric"], given.get("split"), terms, margin, unit, region, says)
+    terms = [(_weight(t, "where", "metric"), _where(t["where"])) for t in _list(given["terms"])]
+    names = [term.get("metric", given["metric"]) for term in given["terms"]]
+    for name in (given["metric"], *names):
+        metrics.check(name)
+    return Trained(given["study"], given["metric"], given.get("split"), terms, names, margin, unit, region, says)
 
 
 def _list(terms: Any) -> list[dict[str, Any]]:
@@ -190,8 +194,8 @@ def _list(terms: Any) -> list[dict[str, Any]]:
     return terms
 
 
-def _weight(term: dict[str, Any], key: str) -> int:
-    _keys("a term", term, ("weight", key), ())
+def _weight(term: dict[str, Any], key: str, *optional: str) -> int:
+    _keys("a term", term, ("weight", key), optional)
     if term["weight"] not in (1, -1):
         raise ValueError(f"weight={term['weight']!r} must be 1 or -1")
     return term["weight"]

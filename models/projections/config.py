@@ -81,6 +81,11 @@ class ProjectionConfig:
         """The group of roles that shares `role`'s map."""
         return next(group for group in self.groups() if role in group)
 
+    @property
+    def by_angle(self) -> bool:
+        """Whether a score is a product of query and key, and not a sum of what each says by itself."""
+        return self.score not in ("additive", "concat")
+
     def sizes(self, d_model: int, heads: int, head_dim: int) -> Sizes:
         """The site's widths in a model with so many heads of this width."""
         if self.heads is not None:
@@ -201,7 +206,7 @@ class ProjectionConfig:
             )
 
     def _check_score(self) -> None:
-        hidden, between = self.score in ("additive", "concat"), self.score in ("general", "pairwise")
+        hidden, between = not self.by_angle, self.score in ("general", "pairwise")
         if self.score_width is not None and not hidden:
             raise ValueError(f"score_width is the hidden layer of additive and concat: set it to null for {self.score}")
         if self.score_init != "xavier" and not between:

@@ -32,7 +32,7 @@ def cost(config: ProjectionConfig, d_model: int, heads: int, head_dim: int, bias
     additions = {r: config.role_rank * (d_model + sizes.width_of(r)) if config.role_rank else 0 for r in ROLES}
     A = config.score_width or D
     between = {"general": H * D * D, "pairwise": H * D * D}.get(config.score, 0)
-    hidden = H * D * A if config.score in ("additive", "concat") else 0  # on either side
+    hidden = 0 if config.by_angle else H * D * A  # on either side
 
     def flops(roles: str) -> int:
         groups = {g for g in weights if set(g) & set(roles)}

@@ -84,8 +84,7 @@ class Additive(nn.Module):
 
 def score(config: ProjectionConfig, sizes: Sizes) -> DotProduct | Additive:
     """The score a strategy asks for."""
-    kind = Additive if config.score in ("additive", "concat") else DotProduct
-    return kind(config, sizes)
+    return DotProduct(config, sizes) if config.by_angle else Additive(config, sizes)
 
 
 def for_all_heads(t_BGSD: Tensor, heads: int) -> Tensor:

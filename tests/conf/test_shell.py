@@ -110,7 +110,7 @@ def test_who_asks_for_tracebacks_gets_them(tmp_path):
 def test_help_names_the_groups_and_their_files(tmp_path):
     answer = command(tmp_path, "--help")
     assert answer.returncode == 0
-    assert "projection: block_diagonal, gqa" in answer.stdout and "study: demo" in answer.stdout
+    assert "projection: additive, block_diagonal" in answer.stdout and "study: causal" in answer.stdout
 
 
 def test_the_composed_configuration_can_be_shown(tmp_path):

@@ -40,7 +40,7 @@ DEFINED = [
     (name, position)
     for name in STRATEGIES
     for position in POSITIONS
-    if position != "rotary" or full_size(name).score not in ("additive", "concat")
+    if position != "rotary" or full_size(name).by_angle
 ]
 
 

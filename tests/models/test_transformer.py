@@ -255,7 +255,7 @@ def test_a_classifier_sees_all_real_tokens_and_no_padding(name, position):
 
 
 def test_an_additive_score_refuses_rotary_positions():
-    with pytest.raises(ValueError, match="score=additive does not look at"):
+    with pytest.raises(ValueError, match="this strategy's score does not look at"):
         translator(strategy("additive"), "rotary")
     sites = SitesConfig(strategy("separate"), strategy("separate"), strategy("additive"))
     assert translator(sites, "rotary")(**pairs()).isfinite().all()  # positions of two sequences are not compared anyway
