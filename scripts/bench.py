@@ -1,12 +1,16 @@
-"""Timings that docstrings and the README quote.
+"""Timings that docstrings, the README and claims quote.
 
     python scripts/bench.py attention      CPU: attention written out against torch's fused kernel, in a whole step
     python scripts/bench.py precision      CPU: bfloat16 against float32, in a whole step
+    python scripts/bench.py storage        CPU: one matrix per head or role against one big one, in a whole step
+    python scripts/bench.py key_width      CPU: the product q k^T over the width of a key
 
-Interleaved in one process, medians of ratios, one thread, since machines are noisy.
+Interleaved in one process, medians of ratios, one thread, since machines are noisy. `--save` keeps every sample of the
+last two in results/measurements/, where claims read them.
 """
 
 import argparse
+import json
 import statistics
 import sys
 import time
@@ -20,7 +24,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ablations import provenance
 from ablations.compose import compose
+from ablations.config import TrainerConfig
+from ablations.device import find_place
+from ablations.files import write_text
 from models import attention
 from models.init import initialise
 from models.projections.score import DotProduct
@@ -29,10 +37,10 @@ from models.transformer import Translator
 VOCABULARY, ROWS, LENGTH = 6000, 128, 16  # a batch like Multi30k's at 2048 tokens a side
 
 
-def training_step(precision: str) -> Callable[[], None]:
+def training_step(precision: str, *overrides: str) -> Callable[[], None]:
     """One step of the `small` translator on random tokens."""
     torch.manual_seed(0)
-    config = compose(["model=small", "task=multi30k_en_de"])
+    config = compose(["model=small", "task=multi30k_en_de", *overrides])
     model = Translator(config.model, config.sites, config.position, VOCABULARY, LENGTH)
     initialise(model, 0, config.model.init, config.model.decoder_layers)
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
@@ -73,13 +81,67 @@ def compare(names: tuple[str, str], timed: Callable[[str], float], rounds: int) 
     print(f"{names[1]} / {names[0]}: {statistics.median(ratios):.2f} ({spread})")
 
 
+def storages(rounds: int) -> dict[str, list[float]]:
+    """Seconds of a training step by storage, in float32."""
+    kinds = ("fused", "per_role", "per_head")
+    return interleaved({kind: training_step("fp32", f"projection.storage={kind}") for kind in kinds}, rounds)
+
+
+def key_widths(rounds: int) -> dict[str, list[float]]:
+    """Seconds of 20 products q k^T of 32 x 4 heads and 128 positions, by the width of a key, in float32."""
+
+    def product(width: int) -> Callable[[], None]:
+        q, k = torch.randn(2, 32, 4, 128, width)
+
+        def products() -> None:
+            for _ in range(20):
+                q @ k.mT
+
+        return products
+
+    return interleaved({f"d_k={width}": product(width) for width in (16, 32, 64)}, rounds)
+
+
+def interleaved(steps: dict[str, Callable[[], None]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each in turn, `rounds` times after two rounds that warm up; prints medians against the first."""
+    samples = [{name: seconds(step) for name, step in steps.items()} for _ in range(rounds + 2)][2:]
+    times = {name: [sample[name] for sample in samples] for name in steps}
+    first = next(iter(steps))
+    for name, found in times.items():
+        ratio = statistics.median(a / b for a, b in zip(found, times[first], strict=True))
+        print(f"{name:12} {1000 * statistics.median(found):8.1f} ms, {ratio:.2f} times {first} (n={rounds})")
+    return times
+
+
+def save(name: str, samples: dict[str, list[float]]) -> None:
+    """Keeps the samples for claims."""
+    kept = {
+        "name": name,
+        "command": f"python scripts/bench.py {name} --save",
+        "date": provenance.now()[:10],
+        "machine": find_place(TrainerConfig(threads=1)).facts(),
+        "samples": {label: [float(f"{value:.5g}") for value in found] for label, found in samples.items()},
+    }
+    target = Path("results") / "measurements" / f"{name}.json"
+    write_text(target, json.dumps(kept, indent=1) + "\n")
+    print(target)
+
+
 def main() -> None:
     """Runs one benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("attention", "precision"))
+    parser.add_argument("what", choices=("attention", "precision", "storage", "key_width"))
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--save", action="store_true", help="storage, key_width: keep the samples for claims")
     given = parser.parse_args()
     torch.set_num_threads(1)
+    if given.what in ("storage", "key_width"):
+        samples = (storages if given.what == "storage" else key_widths)(given.rounds)
+        if given.save:
+            save(given.what, samples)
+        return
+    if given.save:
+        parser.error("--save is for storage and key_width: no claim reads the others")
     if given.what == "precision":
         steps = {name: training_step(name) for name in ("bf16", "fp32")}
         compare(("bf16", "fp32"), lambda name: seconds(steps[name]), given.rounds)
