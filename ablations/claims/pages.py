@@ -6,6 +6,7 @@ from pathlib import Path
 from ablations.claims.effects import Effect, words
 from ablations.claims.schema import Claim, Measured, Region, Trained
 from ablations.claims.verdict import Decision, Verdict
+from ablations.exact.findings import Outcome
 
 NOTHING = "—"
 RULE = (
@@ -79,6 +80,8 @@ def page(verdict: Verdict, pictures: tuple[str, ...] = ()) -> str:
     ]
     for number, decision in enumerate(verdict.decisions, 1):
         lines += ["", f"## Result of part {number}: {decision.verdict}", "", *_result(decision)]
+    if verdict.illustration:
+        lines += ["", "## An example", "", *_findings(verdict.illustration)]
     for picture in pictures:
         lines += ["", f"![{claim.question}](../{picture})"]
     lines += ["", "## What would change our mind", "", claim.change, "", "## Again", "", "```sh"]
@@ -88,11 +91,7 @@ def page(verdict: Verdict, pictures: tuple[str, ...] = ()) -> str:
 
 def commands(claim: Claim) -> list[str]:
     """What makes the evidence and then this page."""
-    needed = [
-        part.command if isinstance(part, Measured) else f"python train.py study={part.study}"
-        for part in claim.parts
-        if isinstance(part, Trained | Measured)
-    ]
+    needed = [part.command for part in claim.parts if isinstance(part, Trained | Measured)]
     return [*dict.fromkeys(needed), f"python scripts/claims.py {claim.id}"]
 
 
@@ -154,12 +153,17 @@ def _result(decision: Decision) -> list[str]:
     if decision.effect is not None:
         return _effect(decision, decision.effect)
     assert decision.outcome is not None
-    outcome = decision.outcome
+    return _findings(decision.outcome)
+
+
+def _findings(outcome: Outcome) -> list[str]:
     counted = [finding for finding in outcome.findings if not finding.remark]
     remarks = [finding for finding in outcome.findings if finding.remark]
-    lines = _table(["what the claim says, or implies", "holds", "numbers"], [_finding(f) for f in counted])
+    lines = []
+    if counted:
+        lines += [*_table(["what the claim says, or implies", "holds", "numbers"], [_finding(f) for f in counted]), ""]
     if remarks:
-        lines += ["", "Beside the claim (not counted for the verdict):", ""]
+        lines += ["Beside the claim (not counted for the verdict):", ""]
         lines += _table(["what we find", "holds", "numbers"], [_finding(f) for f in remarks])
     for table in outcome.tables:
         rows = [[str(cell) for cell in row] for row in table.rows]

@@ -28,7 +28,7 @@ from models.projections.choice import did_you_mean, one_of
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 PROSE = ("id", "note", "statement", "prediction", "question", "tested", "change")
-OPTIONAL = ("picture", "awaits")
+OPTIONAL = ("picture", "illustration")
 SITES = ("encoder", "decoder", "cross")
 BESIDE = ("says",)  # keys of a part that are prose: not part of the rule
 KEYS = {  # kind of part -> keys it must have, keys it may have
@@ -73,6 +73,7 @@ class Trained:
     unit: str
     region: Region
     says: str
+    command: str  # that makes the runs
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ class Claim:
     tested: str  # how, in plain words
     change: str  # what would change our mind
     picture: str  # below the results folder, or nothing
-    awaits: str  # a part that is still to be written, in words: undecided until then
+    illustration: str  # a check that is shown on the page and does not count, or nothing
     parts: list[Part]
     rule: str  # hash of the parts
 
@@ -137,6 +138,8 @@ def load(file: Path, conf: Path = CONF) -> Claim:
         if given["id"] != file.stem:
             raise ValueError(f"id={given['id']!r} is not the file's name: write id: {file.stem}")
         parts = [_part(part, conf) for part in given["parts"]]
+        if "illustration" in given:
+            one_of("illustration", given["illustration"], CHECKS)
     except ValueError as error:
         raise ValueError(f"conf/claim/{file.name}: {str(error).removeprefix(f'conf/claim/{file.name}: ')}") from None
     prose = {key: " ".join(given[key].split()) for key in PROSE}
@@ -185,7 +188,19 @@ def _part(given: dict[str, Any], conf: Path) -> Part:
     names = [term.get("metric", given["metric"]) for term in given["terms"]]
     for name in (given["metric"], *names):
         metrics.check(name)
-    return Trained(given["study"], given["metric"], given.get("split"), terms, names, margin, unit, region, says)
+    command = f"python train.py study={given['study']}{_corpora(conf, given['study'])}"
+    return Trained(
+        given["study"], given["metric"], given.get("split"), terms, names, margin, unit, region, says, command
+    )
+
+
+def _corpora(conf: Path, study: str) -> str:
+    """What a study's command needs besides its name: a folder, if its task reads files."""
+    chosen = yaml.safe_load((conf / "study" / f"{study}.yaml").read_text(encoding="utf-8")) or {}
+    [task] = [group["override /task"] for group in chosen.get("defaults", []) if "override /task" in group] or [None]
+    file = conf / "task" / f"{task}.yaml"
+    files = file.is_file() and yaml.safe_load(file.read_text(encoding="utf-8")).get("corpus", {}).get("files")
+    return " paths.corpora=FOLDER" if files else ""
 
 
 def _list(terms: Any) -> list[dict[str, Any]]:

@@ -35,16 +35,17 @@ class Verdict:
     verdict: str
     decisions: list[Decision]
     missing: list[str]
+    illustration: Outcome | None = None  # shown, and not counted
 
 
 def decide(claim: Claim, results: Path) -> Verdict:
     """The verdict on a claim from what lies in the results folder. Raises ValueError where the claim is refused."""
     decisions = [_part(part, claim, results) for part in claim.parts]
     missing = [decision.missing for decision in decisions if decision.missing]
-    if claim.awaits or not claim.parts:
-        missing.append(f"not written yet: {claim.awaits}" if claim.awaits else "no part is written yet")
-    verdicts = [decision.verdict for decision in decisions] + ["undecided"] * bool(claim.awaits)
-    return Verdict(claim, combine(verdicts), decisions, missing)
+    if not claim.parts:
+        missing.append("no part is written yet")
+    shown = carry_out(claim.illustration) if claim.illustration else None
+    return Verdict(claim, combine(decision.verdict for decision in decisions), decisions, missing, shown)
 
 
 def combine(verdicts: Iterable[str]) -> str:
@@ -66,13 +67,14 @@ def _part(part: Part, claim: Claim, results: Path) -> Decision:
         outcome = carry_out(part.check)
         return Decision(part, of_findings(outcome), outcome=outcome)
     if isinstance(part, Measured):
-        effect, command = effects.of_samples(part, claim.id, results), part.command
+        effect = effects.of_samples(part, claim.id, results)
     else:
         effect = effects.of_runs(part, claim.id, claim.rule, results)
-        command = f"python train.py study={part.study}"
     summary = effect.summary
     if summary is None:
-        return Decision(part, "undecided", effect=effect, missing=f"missing: `{command}`")
+        return Decision(part, "undecided", effect=effect, missing=f"missing: `{part.command}`")
     if summary.low is None or summary.high is None:
-        return Decision(part, "undecided", effect=effect, missing=f"one pair decides nothing, more seeds: `{command}`")
+        return Decision(
+            part, "undecided", effect=effect, missing=f"one pair decides nothing, more seeds: `{part.command}`"
+        )
     return Decision(part, part.region.verdict(summary.low, summary.high), effect=effect)

@@ -31,8 +31,8 @@ def write(results: Path, conf: Path = schema.CONF) -> list[Entry]:
             kept.add(path)
             continue
         drawn = []
-        for decision in found.decisions:
-            for picture in decision.outcome.pictures if decision.outcome else ():
+        for outcome in [*(decision.outcome for decision in found.decisions), found.illustration]:
+            for picture in outcome.pictures if outcome else ():
                 drawn += draw(picture, folder / f"{file.stem}-{len(drawn) // 2 + 1}")
         kept |= {path, *drawn}
         for stale in set(folder.glob(f"{file.stem}-*")) - kept:

@@ -12,6 +12,7 @@ CHECKS = {
     "any_value_width": "widths",
     "logits_without_projections": "logits",
     "symmetry": "symmetry",
+    "word_in_two_contexts": "contexts",
     "count_parameters": "counts",
     "one_matrix_or_many": "storage",
     "block_diagonal_and_dense": "blocks",

@@ -11,7 +11,7 @@ from ablations.claims import effects, schema
 from ablations.claims.schema import Region
 from ablations.claims.verdict import combine, decide, of_findings
 from ablations.exact.findings import Finding, Outcome
-from tests.ablations.claims.cases import EXACT, MEASURED, conf, keep, load, pair, trained
+from tests.ablations.claims.cases import MEASURED, conf, keep, load, pair, trained
 from tests.ablations.make import make_record
 
 
@@ -139,12 +139,11 @@ def test_findings_make_an_exact_part_and_remarks_do_not_count():
     assert of_findings(Outcome([remark])) == "undecided"
 
 
-def test_what_is_still_to_be_written_keeps_a_claim_undecided(tmp_path):
+def test_an_illustration_is_shown_and_does_not_count(tmp_path):
     storage = {"kind": "exact", "check": "one_matrix_or_many"}
     assert decide(load(tmp_path / "a", storage), tmp_path).verdict == "supported"
-    found = decide(load(tmp_path / "b", storage, awaits="the trained half"), tmp_path)
-    assert found.verdict == "undecided" and "the trained half" in found.missing[0]
-    assert decide(load(tmp_path / "c", EXACT, awaits="more"), tmp_path).verdict == "partly", "no part can change that"
+    shown = decide(load(tmp_path / "b", storage, illustration="symmetry"), tmp_path)
+    assert shown.verdict == "supported" and shown.illustration.pictures, "what is shown beside does not count"
 
 
 def test_measurements_are_paired_sample_by_sample(tmp_path):
