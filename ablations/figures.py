@@ -77,6 +77,7 @@ def figures(runs: Runs) -> Iterator[tuple[str, Any, list[str]]]:
         "angles",
         *over_training(runs, [f"degrees, {pair}" for pair in PAIRS.values()], angles, (0, 90), random_angles),
     )
+    yield "contexts", *contexts(runs)
     sites = [site for group in runs.values() for run in group for site in _last(run, "maps").get("weights", {})]
     for site in dict.fromkeys(sites):
         yield f"maps-{site}", *attention_maps(runs, site)
@@ -125,6 +126,7 @@ def over_training(
         for level in sorted(level for level in levels if level is not None):
             panel.axhline(level, color="0.5", linewidth=0.8, linestyle=(0, (1, 1)), label="random")
         panel.set(xlabel="step", title=title, **({"ylim": limits} if limits else {}))
+        panel.set_xlim(left=0)
     by_name = {text: line for panel in panels for line, text in zip(*panel.get_legend_handles_labels(), strict=True)}
     figure.legend(by_name.values(), by_name.keys(), loc="outside right upper", frameon=False)
     return figure, missing
@@ -190,6 +192,34 @@ def _mean_over_sites(run: Record, part: str, of: Callable[[dict[str, Any]], Iter
         if values:
             points[analysis["step"]] = sum(values) / len(values)
     return points
+
+
+def contexts(runs: Runs) -> tuple[Any, list[str]]:
+    """How alike one word's vectors are across its contexts, layer by layer, and how alike any two words are.
+
+    After the last step on record; layer 0 is the embedding. A row of panels per stack, the same axes for all.
+    """
+    from matplotlib.figure import Figure
+
+    layers = {name: [_last(run, "context").get("layers", {}) for run in group] for name, group in runs.items()}
+    stacks = list(dict.fromkeys(stack for group in layers.values() for run in group for stack in run))
+    if not stacks:
+        return None, ["no run has such numbers on record"]
+    measures = {"self_similarity": "one word in two contexts", "random": "any two words"}
+    figure = Figure(figsize=(10, 3.2 * len(stacks)))
+    grid = figure.subplots(len(stacks), len(measures), squeeze=False, sharey=True)
+    for panels, stack in zip(grid, stacks, strict=True):
+        for panel, (measure, title) in zip(panels, measures.items(), strict=True):
+            for number, (name, group) in enumerate(layers.items()):
+                seeds = [run[stack][measure] for run in group if stack in run]
+                _line(panel, name, number, [{i: y for i, y in enumerate(seed) if y is not None} for seed in seeds])
+            panel.set(xlabel="layer", ylabel="mean cosine", ylim=(0, 1), title=f"{stack}: {title}")
+            panel.set_xticks(
+                range(len(next(run[stack][measure] for g in layers.values() for run in g if stack in run)))
+            )
+    by_name = {text: line for line, text in zip(*grid[0, 0].get_legend_handles_labels(), strict=True)}
+    figure.legend(by_name.values(), by_name.keys(), loc="outside right upper", frameon=False)
+    return figure, []
 
 
 def attention_maps(runs: Runs, site: str) -> tuple[Any, list[str]]:
