@@ -35,6 +35,9 @@ def analysis(strategy, step):
     if strategy == "shared":
         found["gradients"] = {"decoder.0.self": {"cosine": {"qk": 0.5, "qv": step / 100, "kv": None}}}
     if step in (0, 100):
+        alike = [0.9, None, 0.5 if strategy == "separate" else 0.7]
+        layers = {"encoder": {"self_similarity": alike, "random": [0.1, 0.2, 0.3], "corrected": [0.8, None, 0.2]}}
+        found["context"] = {"layers": layers, "order": {"difference": 0.1}}
         weight = 1.0 if step else 0.5  # the last one is drawn
         head = [[weight, 0.0, 0.0], [1 - weight, weight, 0.0], [0.0, 0.0, 0.3 if strategy == "separate" else 1.0]]
         found["maps"] = {"weights": {"decoder.0.self": [head, head]}, "tokens": {"decoder": ["a $x_1$", "\n", "<eos>"]}}
@@ -63,7 +66,7 @@ def all_runs():
 
 def test_every_figure_is_written_twice(tmp_path):
     written, left_out = write(tmp_path, *all_runs())
-    names = ("curves", "own-position", "role-gradients", "angles", "maps-decoder.0.self")
+    names = ("curves", "own-position", "role-gradients", "angles", "contexts", "maps-decoder.0.self")
     folder = tmp_path / "figures" / "demo"
     assert written == [folder / f"docs-{name}.{kind}" for name in names for kind in ("png", "svg")]
     assert sorted(folder.iterdir()) == sorted(written)
@@ -101,6 +104,15 @@ def test_a_mean_is_over_the_steps_all_seeds_have(runs):
     runs["shared"][0]["curve"].pop(0)
     figure, _ = figures.curves(runs)
     assert drawn(figure)[0][1][1][0] == 20
+
+
+def test_contexts_are_shown_by_layer_and_what_has_no_value_is_left_out(runs):
+    figure, missing = figures.contexts(runs)
+    same, any_two = drawn(figure)
+    assert missing == []
+    assert same[0] == ("separate (n=3)", [0, 2], pytest.approx([0.9, 0.5])) and same[1][2][1] == pytest.approx(0.7)
+    assert any_two[0][1:] == ([0, 1, 2], pytest.approx([0.1, 0.2, 0.3]))
+    assert figures.contexts({"separate": [{**example("separate", 0), "analyses": []}]})[0] is None
 
 
 def test_lines_differ_in_colour_dash_and_marker():
@@ -181,7 +193,7 @@ def test_a_record_that_lacks_something_is_skipped_with_a_sentence(tmp_path):
     bare = make_record("shared", seed=7)
     broken = make_record("shared", seed=8, status="diverged")
     written, left_out = write(tmp_path, example("separate", 0), bare, broken)
-    assert len(written) == 8  # nobody has role gradients
+    assert len(written) == 10  # nobody has role gradients
     assert "docs-shared-s8 is left out: it diverged" in left_out
     assert "docs, curves: no such numbers on record of docs-shared-s7" in left_out
     assert "docs, role-gradients: no run has such numbers on record" in left_out

@@ -1,0 +1,103 @@
+"""The README's tables say what the repository holds: no choice without a row, no cost or count that is not so."""
+
+import re
+from fnmatch import fnmatch
+
+import pytest
+import yaml
+
+from ablations.claims import schema
+from ablations.compose import CONF, compose
+from models.projections.cost import cost
+
+README = (CONF.parent / "README.md").read_text(encoding="utf-8")
+D, H = 128, 4  # the sizes at which the formulas are tried
+
+
+def rows(header):
+    """The cells of the table with this header."""
+    _, _, rest = README.partition(f"| {header} |\n")
+    assert rest, f"the README has no table | {header} |"
+    lines = rest.partition("\n\n")[0].splitlines()[1:]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def names(cell):
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def number(formula, **symbols):
+    """What a formula such as "d² + 2 d g d_h" comes to."""
+    total = 0
+    for term in formula.split("+"):
+        factors = re.findall(r"d_h|d_v|[dgHR]|\d+|²", term)
+        assert "".join(factors) == term.replace(" ", ""), formula
+        product = 1
+        for before, factor in zip([None, *factors], factors, strict=False):
+            name = before if factor == "²" else factor
+            product *= int(name) if name.isdigit() else symbols[name]
+        total += product
+    return total
+
+
+STRATEGIES = rows("name | queries, keys, values | parameters | cache | source")
+STUDIES = rows("study | question | task | runs | full | claims")
+
+
+def test_a_formula_is_read_as_it_is_written():
+    assert number("2d² + d H d_v", d=10, H=2, d_v=3) == 260
+    assert number("3 d_h²", d=10, d_h=5) == 75 and number("0") == 0
+
+
+@pytest.mark.parametrize("row", STRATEGIES, ids=lambda row: row[0].strip("`"))
+def test_parameters_and_cache_of_a_strategy_are_those_it_states(row):
+    projection = compose([f"projection={names(row[0])[0]}"]).projection
+    own = cost(projection, D, H, D // H, bias=False)
+    heads = projection.heads or H
+    symbols = {
+        "d": D,
+        "H": heads,
+        "d_h": D // heads,
+        "d_v": projection.value_head_dim,
+        "g": projection.kv_heads,
+        "R": projection.rank or projection.role_rank,
+    }
+    assert number(row[2], **symbols) == own.weights
+    assert number(row[3], **symbols) == own.memory_width
+
+
+@pytest.mark.parametrize(
+    ("group", "table"),
+    [
+        ("projection", STRATEGIES),
+        ("task", rows("name | what | size of training text | where from | licence")),
+        ("model", rows("name | width, heads, layers | language model | translator |")),
+        ("analysis", rows("name | observes")),
+        ("study", STUDIES),
+    ],
+)
+def test_every_choice_has_a_row(group, table):
+    files = {path.stem for path in (CONF / group).glob("*.yaml") if not fnmatch(path.stem, "*_full")}
+    assert {name for row in table for name in names(row[0])} == files
+
+
+@pytest.mark.parametrize("row", STUDIES, ids=lambda row: row[0].strip("`"))
+def test_runs_and_claims_of_a_study_are_those_of_its_files(row):
+    study = names(row[0])[0]
+    runs = {size: cells(f"{study}{size}") for size in ("", "_full")}
+    assert row[3] == str(runs[""]) and row[4] == str(runs["_full"] or "")
+    claims = [schema.load(file) for file in schema.files()]
+    serves = [claim.id for claim in claims if any(getattr(part, "study", None) == study for part in claim.parts)]
+    assert row[5].split() == serves
+
+
+def cells(study):
+    """How many runs a study file asks for, 0 if there is none."""
+    path = CONF / "study" / f"{study}.yaml"
+    if not path.is_file():
+        return 0
+    params = yaml.safe_load(path.read_text(encoding="utf-8"))["hydra"]["sweeper"]["params"]
+    count = 1
+    for values in params.values():
+        count *= len(str(values).split(","))
+    return count
