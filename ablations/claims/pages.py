@@ -109,7 +109,7 @@ def _row(entry: Entry) -> list[str]:
         elif decision.effect is not None and decision.effect.summary is not None:
             assert isinstance(decision.part, Trained | Measured)
             summary = decision.effect.summary
-            effects.append(f"{_signed(summary.mean)} {decision.part.unit}")
+            effects.append(f"{_signed(summary.mean)} {decision.part.unit.split(' (')[0]} ({_terms(decision.part)})")
             intervals.append(_interval(summary.low, summary.high))
             ns.append(str(summary.n))
         else:
@@ -118,7 +118,7 @@ def _row(entry: Entry) -> list[str]:
             ns.append("0")
     command = "`" + commands(claim)[0] + "`" if claim.parts else NOTHING
     pictures = " ".join(f"[picture]({picture})" for picture in entry.pictures) or NOTHING
-    cells = ["; ".join(column) or NOTHING for column in (effects, intervals, ns)]
+    cells = ["<br>".join(column) or NOTHING for column in (effects, intervals, ns)]  # a line for each part
     why = f" ({'; '.join(entry.verdict.missing)})" if entry.verdict.missing else ""
     return [link, f"{claim.statement} ({claim.note})", f"**{entry.verdict.verdict}**{why}", *cells, command, pictures]
 
@@ -128,25 +128,31 @@ def _about(decision: Decision) -> str:
     says = f"{part.says} " if part.says else ""
     if isinstance(part, Trained):
         split = f" on {part.split}" if part.split else ""
-        signs = ["+" if weight > 0 else "−" for weight, _ in part.terms]
-        named = [f"{words(where)}{_own(m, part)}" for (_, where), m in zip(part.terms, part.metrics, strict=True)]
-        sum_ = " ".join(f"{sign} [{name}]" for sign, name in zip(signs, named, strict=True)).removeprefix("+ ")
         return (
-            f"{says}Effect: {part.metric}{split} of {sum_}, paired by seed, in study `{part.study}`. "
+            f"{says}Effect: {part.metric}{split} of {_terms(part)}, paired by seed, in study `{part.study}`. "
             f"The claim predicts {_region(part.region, part.unit)}; margin {_number(part.margin)} {part.unit}."
         )
     if isinstance(part, Measured):
-        sum_ = " ".join(f"{'+' if w > 0 else '−'} [{label}]" for w, label in part.terms).removeprefix("+ ")
         what = "natural logarithm of the timings" if part.log else "timings"
         return (
-            f"{says}Effect: {what} of {sum_}, paired sample by sample. "
+            f"{says}Effect: {what} of {_terms(part)}, paired sample by sample. "
             f"The claim predicts {_region(part.region, part.unit)}; margin {_number(part.margin)} {part.unit}."
         )
     return f"{says}Exact check `{part.check}`: calculated in float64 on random weights, seeded."
 
 
-def _own(metric: str, part: Trained) -> str:
-    return "" if metric == part.metric else f": {metric}"
+def _terms(part: Trained | Measured) -> str:
+    """Such as "[k_is_v] − [separate]"."""
+    signs = ["+" if weight > 0 else "−" for weight, _ in part.terms]
+    return " ".join(f"{sign} [{name}]" for sign, name in zip(signs, _names(part), strict=True)).removeprefix("+ ")
+
+
+def _names(part: Trained | Measured) -> list[str]:
+    """What each term is about, with its metric where that is not the part's."""
+    if isinstance(part, Measured):
+        return [label for _, label in part.terms]
+    own = ["" if metric == part.metric else f": {metric}" for metric in part.metrics]
+    return [words(where) + metric for (_, where), metric in zip(part.terms, own, strict=True)]
 
 
 def _result(decision: Decision) -> list[str]:
@@ -174,10 +180,9 @@ def _findings(outcome: Outcome) -> list[str]:
 def _effect(decision: Decision, effect: Effect) -> list[str]:
     part = decision.part
     assert isinstance(part, Trained | Measured)
-    own = [_own(metric, part) for metric in part.metrics] if isinstance(part, Trained) else [""] * len(part.terms)
     rows = [
-        [f"{w:+d}", (label if isinstance(label, str) else words(label)) + metric, str(count), _number(mean)]
-        for (w, label), metric, count, mean in zip(part.terms, own, effect.counts, effect.means, strict=True)
+        [f"{w:+d}", name, str(count), _number(mean)]
+        for (w, _), name, count, mean in zip(part.terms, _names(part), effect.counts, effect.means, strict=True)
     ]
     lines = _table(["weight", "setting", "runs" if isinstance(part, Trained) else "samples", "mean"], rows)
     if effect.summary is None:

@@ -41,7 +41,7 @@ class Verdict:
 def decide(claim: Claim, results: Path) -> Verdict:
     """The verdict on a claim from what lies in the results folder. Raises ValueError where the claim is refused."""
     decisions = [_part(part, claim, results) for part in claim.parts]
-    missing = [decision.missing for decision in decisions if decision.missing]
+    missing = list(dict.fromkeys(decision.missing for decision in decisions if decision.missing))
     if not claim.parts:
         missing.append("no part is written yet")
     shown = carry_out(claim.illustration) if claim.illustration else None
