@@ -230,6 +230,7 @@ def _announce(entry: dict[str, Any], written: Path) -> None:
         if "bleu" in numbers:
             shown.append(f"BLEU {numbers['bleu']:.2f}, chrF {numbers['chrf']:.1f}")
         if "accuracy" in numbers:
-            shown.append(f"accuracy {numbers['accuracy']:.2f} %")
+            low, high = numbers["accuracy_low"], numbers["accuracy_high"]
+            shown.append(f"accuracy {numbers['accuracy']:.2f} % [{low:.1f}, {high:.1f}]")
         print(f"{split}: {', '.join(shown)}")
     print(f"record: {written}")
