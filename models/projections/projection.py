@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from models.projections.config import ROLES, ProjectionConfig, Sizes
+from models.projections.conflict import WithoutConflict
 from models.projections.maps import BlockDiagonal, Dense, LowRank, OneSlice
 from models.projections.storage import Fused, PerHead, PerRole
-from models.projections.untie import WithoutConflict
 
 Memory = tuple[Tensor, ...]
 Maps = PerRole | Fused | PerHead | WithoutConflict

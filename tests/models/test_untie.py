@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from models.projections.untie import untied, without_conflict
+from models.projections.conflict import without_conflict
+from models.projections.untie import untied
 from tests.models.make import full_size, language_model, pairs, strategy, translator
 
 SHARING = ["shared", "q_is_k", "k_is_v", "q_is_v", "shared_scaled", "shared_low_rank", "k_is_v_gqa", "shared_unsplit"]
