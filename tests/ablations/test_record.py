@@ -1,10 +1,12 @@
 import json
 import math
 import os
+from dataclasses import fields
 
 import pytest
 
 from ablations import record as records
+from models.projections.config import ProjectionConfig
 from tests.ablations.make import SITE, make_config, make_record
 
 
@@ -75,6 +77,46 @@ def test_validation_counts_where_it_chooses_the_weights():
 def test_two_descriptions_of_one_thing_are_one_run():
     by_name = make_config(sites__decoder={**SITE, "name": "gqa", "kv_heads": 4}, model__head_dim=8)
     assert records.signature(by_name) == records.signature(make_config(strategy="separate"))
+
+
+LATER = {"heads": None, "value_head_dim": None, "unsplit": False, "symmetric_init": False, "remove_conflict": False}
+LATER |= {"score": "scaled_dot", "score_width": None, "score_init": "xavier", "key_norm": "", "no_self": False}
+LATER |= {"output": "learned"}
+
+
+def site(**changes):
+    """The signature of a run whose decoder says so; the model has four heads of width 8."""
+    return sign(sites__decoder={**SITE, **LATER, "tie": "qkv", **changes})
+
+
+def test_records_older_than_a_field_of_a_site_keep_their_signatures():
+    assert set(LATER) | set(SITE) == {f.name for f in fields(ProjectionConfig)}
+    assert site() == sign(sites__decoder={**SITE, "tie": "qkv"}) == sign()
+
+
+@pytest.mark.parametrize("same", [{"heads": 4}, {"value_head_dim": 8}, {"score_width": 8}, {"kv_heads": 4}])
+def test_a_site_that_says_what_the_model_says_is_no_other_run(same):
+    assert site(**same) == site()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        *({"heads": 1}, {"value_head_dim": 4}, {"unsplit": True}, {"symmetric_init": True}, {"remove_conflict": True}),
+        *({"score": "dot"}, {"score_width": 4}, {"score_init": "identity"}, {"key_norm": "l2"}, {"no_self": True}),
+        *({"output": "identity"}, {"heads": 1, "value_head_dim": 8}),
+    ],
+)
+def test_every_field_of_a_site_makes_another_run(other):
+    assert site(**other) != site()
+
+
+def test_a_classifier_is_its_encoder():
+    for change in ({"sites__decoder": {**SITE, "name": "other"}}, {"model__decoder_layers": 9}):
+        assert sign(task="opinions", **change) == sign(task="opinions")
+    assert sign(task="opinions", sites__encoder={**SITE, "tie": "qkv"}) != sign(
+        task="opinions", sites__encoder={**SITE, "tie": "q-kv"}
+    )
 
 
 def test_a_new_setting_that_is_off_keeps_old_signatures():
