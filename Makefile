@@ -2,6 +2,7 @@
 # make test     the test suite
 # make tables   every table from the records alone
 # make claims   the verdict on every claim, from the records, measurements and exact checks
+# make figures  pictures of every study from the records alone
 # make lint     ruff and pyright
 # The first call makes a virtual environment in .venv; with packages there, nothing needs the network.
 
@@ -12,7 +13,7 @@ PY := .venv/bin/python
 SOURCES := $(shell find ablations conf data models scripts tests -name '*.py' -o -name '*.yaml' 2>/dev/null | grep -v data/cache) \
            train.py evaluate.py pyproject.toml Makefile
 
-.PHONY: setup demo test tables claims lint clean
+.PHONY: setup demo test tables claims figures lint clean
 
 setup: .venv/ready
 
@@ -44,6 +45,9 @@ tables: .venv/ready
 
 claims: .venv/ready
 	$(PY) scripts/claims.py
+
+figures: .venv/ready
+	$(PY) scripts/figures.py
 
 lint: .venv/ready
 	$(PY) -m ruff check .

@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from ablations.claims import schema
-from ablations.compose import CONF, compose
+from ablations.compose import CONF
+from models.projections.config import ProjectionConfig
 from models.projections.cost import cost
 
 README = (CONF.parent / "README.md").read_text(encoding="utf-8")
@@ -33,14 +34,22 @@ def number(formula, **symbols):
         factors = re.findall(r"d_h|d_v|[dgHR]|\d+|²", term)
         assert "".join(factors) == term.replace(" ", ""), formula
         product = 1
-        for before, factor in zip([None, *factors], factors, strict=False):
-            name = before if factor == "²" else factor
+        for place, factor in enumerate(factors):
+            name = factors[place - 1] if factor == "²" else factor
             product *= int(name) if name.isdigit() else symbols[name]
         total += product
     return total
 
 
+def strategy(name):
+    """The fields of a strategy's file over those it starts from: what Hydra composes, in no time."""
+    own = yaml.safe_load((CONF / "projection" / f"{name}.yaml").read_text(encoding="utf-8"))
+    parents = [parent for parent in own.pop("defaults", []) if parent != "_self_"]
+    return {key: value for parent in parents for key, value in strategy(parent).items()} | own
+
+
 STRATEGIES = rows("name | queries, keys, values | parameters | cache | source")
+CLAIMS = [(claim.id, claim.parts) for claim in map(schema.load, schema.files())]
 STUDIES = rows("study | question | task | runs | full | claims")
 
 
@@ -51,7 +60,7 @@ def test_a_formula_is_read_as_it_is_written():
 
 @pytest.mark.parametrize("row", STRATEGIES, ids=lambda row: row[0].strip("`"))
 def test_parameters_and_cache_of_a_strategy_are_those_it_states(row):
-    projection = compose([f"projection={names(row[0])[0]}"]).projection
+    projection = ProjectionConfig(**strategy(names(row[0])[0]))
     own = cost(projection, D, H, D // H, bias=False)
     heads = projection.heads or H
     symbols = {
@@ -86,8 +95,7 @@ def test_runs_and_claims_of_a_study_are_those_of_its_files(row):
     study = names(row[0])[0]
     runs = {size: cells(f"{study}{size}") for size in ("", "_full")}
     assert row[3] == str(runs[""]) and row[4] == str(runs["_full"] or "")
-    claims = [schema.load(file) for file in schema.files()]
-    serves = [claim.id for claim in claims if any(getattr(part, "study", None) == study for part in claim.parts)]
+    serves = [name for name, parts in CLAIMS if any(getattr(part, "study", None) == study for part in parts)]
     assert row[5].split() == serves
 
 
