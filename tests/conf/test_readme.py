@@ -91,8 +91,9 @@ def test_every_choice_has_a_row(group, table):
 
 
 @pytest.mark.parametrize("row", STUDIES, ids=lambda row: row[0].strip("`"))
-def test_runs_and_claims_of_a_study_are_those_of_its_files(row):
+def test_task_runs_and_claims_of_a_study_are_those_of_its_files(row):
     study = names(row[0])[0]
+    assert ",".join(names(row[2])) == task(study)
     runs = {size: cells(f"{study}{size}") for size in ("", "_full")}
     assert row[3] == str(runs[""]) and row[4] == str(runs["_full"] or "")
     assert row[5].split() == [claim.id for claim in claims() if study in {getattr(p, "study", "") for p in claim.parts}]
@@ -104,13 +105,23 @@ def claims():
     return [schema.load(file) for file in schema.files()]
 
 
+def task(study):
+    """The task that a study file chooses, or those it goes through."""
+    content = written(study)
+    chosen = [choice["override /task"] for choice in content["defaults"] if "override /task" in choice]
+    return chosen[0] if chosen else content["hydra"]["sweeper"]["params"]["task"]
+
+
 def cells(study):
     """How many runs a study file asks for, 0 if there is none."""
-    path = CONF / "study" / f"{study}.yaml"
-    if not path.is_file():
+    if not (content := written(study)):
         return 0
-    params = yaml.safe_load(path.read_text(encoding="utf-8"))["hydra"]["sweeper"]["params"]
     count = 1
-    for values in params.values():
+    for values in content["hydra"]["sweeper"]["params"].values():
         count *= len(str(values).split(","))
     return count
+
+
+def written(study):
+    path = CONF / "study" / f"{study}.yaml"
+    return yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
