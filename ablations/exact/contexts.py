@@ -23,11 +23,11 @@ def word_in_two_contexts() -> Outcome:
     embedding = dict(zip(dict.fromkeys(words), vectors(4, D_MODEL, seed=2), strict=True))
     first, second = (torch.stack([embedding[word] for word in sentence])[None] for sentence in SENTENCES)
     findings, panels = [], []
-    for name, heads in (("identity", 1), ("identity", 4), ("separate", 4)):
-        attention = site(strategy(f"projection={name}"), D_MODEL, heads)
+    for choice, heads in (("projection=identity", 1), ("projection=identity", 4), ("projection=separate", 4)):
+        attention = site(strategy(choice), D_MODEL, heads)
         looks = [attention.look(x_BLC, None, causal=False) for x_BLC in (first, second)]
         one, other = (_last(look.weights_BHLS, look.v_BGSE) for look in looks)
-        words = f"{name}, {heads} head{'s' * (heads > 1)}"
+        words = f"{strategy(choice).name}, {heads} head{'s' * (heads > 1)}"
         findings.append(
             Finding(
                 f'"bank" has two vectors after attention: {words}.',
