@@ -88,8 +88,9 @@ def directionality(M: Tensor) -> float:
 
     1: a few columns (the input coordinates that keys read) stand out and no row does; -1: rows (that queries read);
     0: both alike or none at all. Saponati et al. (2025) with two deviations (over n - 1) and the excess over the
-    threshold, as their published program has it; their text, as others quote it, counts rows as positive. They take all heads
-    of a layer together, we each by itself. Unlike symmetry it depends on the coordinates of the residual stream.
+    threshold, as their published program has it; their text, as others quote it, counts rows as positive. They take
+    all heads of a layer together, we each by itself. Unlike symmetry it depends on the coordinates of the residual
+    stream.
     """
 
     def excess(norms: Tensor) -> float:
