@@ -68,7 +68,10 @@ class Attention(nn.Module):
     def _mask(self, mask: Tensor | None, causal: bool, L: int, S: int, device: torch.device) -> Tensor:
         """All that keeps a query from keys, in one: boolean, or numbers to add to the scores."""
         allowed = self._allowed(mask, causal, L, S, device)
-        return allowed if self.distance is None else self.distance(L, S, device).masked_fill(~allowed, -torch.inf)
+        if self.distance is None:
+            return allowed
+        # Four axes: torch's cuDNN attention takes a bias of three for [B, L, S].
+        return self.distance(L, S, device)[None].masked_fill(~allowed, -torch.inf)
 
     def _look(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool) -> Look:
         L, S = q.shape[2], k.shape[2]

@@ -113,6 +113,16 @@ def test_a_look_inside_is_what_the_forward_pass_computes(name, causal):
     torch.testing.assert_close(look.weights_BHLS.sum(-1), torch.ones(2, module.heads, 5))
 
 
+@pytest.mark.parametrize("padded", [True, False])
+def test_a_mask_of_its_own_for_each_head_names_the_batch_too(monkeypatch, padded):
+    """[H, L, S] would be read as [B, L, S] by torch's cuDNN kernel, which refuses it."""
+    masks = []
+    monkeypatch.setattr("models.attention.attend", lambda s, q, k, v, mask, *_: masks.append(mask) or q)
+    module = SelfAttention(ProjectionConfig(), C, H, D, bias=True, distance=Alibi(H))
+    module(vectors(2, 5, C), torch.ones(2, 1, 1, 5).bool() if padded else None, not padded)
+    assert masks[0].shape == (2 if padded else 1, H, 5, 5)
+
+
 @pytest.mark.parametrize("name", ["unsplit", "shared_unsplit"])
 def test_unsplit_heads_attend_alike_until_positions_tell_them_apart(name):
     x, config = vectors(2, 5, C), strategy(name)
