@@ -6,8 +6,9 @@ analysis:<part>.<path>[<site>]@first|last                                       
 
 `analysis:scores.own_position[decoder.*.self]@first` is the mean over the sites that match (all, without brackets) and
 over all numbers below `<site>.<path>` (one a head, usually), at the first step on record; without @, at the last. What
-has no value (null) does not count. A path may also start at the part itself, as in `analysis:context.order.difference`,
-and pick from a list, as in `analysis:context.layers.decoder.corrected.-1`, the last layer.
+has no value (null) does not count; of a run that diverged nothing is the last. A path may also start at the part
+itself, as in `analysis:context.order.difference`, and pick from a list, as in
+`analysis:context.layers.decoder.corrected.-1`, the last layer.
 """
 
 import re
@@ -67,6 +68,8 @@ def value(metric: str, record: Record, split: str | None = None) -> float | None
     entries = [entry for entry in record.get("analyses") or [] if entry.get(found["part"])]
     if not entries:
         return None
+    if found["step"] != "first" and record["status"] != "finished":
+        return None  # what was seen last was seen before the end: with `analysis=ends` before the first step
     choose = min if found["step"] == "first" else max
     part = choose(entries, key=lambda entry: entry["step"])[found["part"]]
     numbers = list(_leaves(_measured(metric, part, found["path"].split("."), found["site"])))

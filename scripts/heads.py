@@ -21,11 +21,10 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("results"), help="folder of results (results)")
     parser.add_argument("--study", required=True)
     given = parser.parse_args()
-    runs = [
-        run for run in record.load_all(given.results, given.study) if (run.get("analyses") or [{}])[-1].get("heads")
-    ]
+    finished = [run for run in record.load_all(given.results, given.study) if run["status"] == "finished"]
+    runs = [run for run in finished if (run.get("analyses") or [{}])[-1].get("heads")]
     if not runs:
-        raise ValueError(f"no run of study {given.study} has looked at heads: train it with analysis=ends")
+        raise ValueError(f"no finished run of study {given.study} has looked at heads: train it with analysis=ends")
     print("| setting | seeds | matched, first step | shuffled | matched, last step | shuffled |")
     print("|---|---|---|---|---|---|")
     for setting, group in figures.by_setting(runs).items():

@@ -40,6 +40,13 @@ def test_a_diverged_run_has_no_score_and_says_that_it_diverged():
     assert metrics.value("diverged", record()) == 0.0
 
 
+def test_what_was_seen_before_a_run_diverged_is_not_its_end():
+    run = record(status="diverged", scores={})
+    assert metrics.value("analysis:scores.own_position@last", run) is None
+    assert metrics.value("analysis:scores.own_position", run) is None
+    assert metrics.value("analysis:scores.own_position@first", run) is not None
+
+
 def test_facts_of_the_run():
     run = record(curve=[{"step": 1, "loss": 3.0}, {"step": 2, "loss": 2.5}])
     run["training"]["tokens_per_second"] = 1234.0
