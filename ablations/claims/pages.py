@@ -14,7 +14,7 @@ RULE = (
     "its whole 95 % interval lies where the claim predicts, refutes it if the interval lies wholly elsewhere, and "
     "leaves it undecided otherwise; the unit is the seed, and pairs share it. An exact check supports if all its "
     "findings hold and refutes if none does. A claim is supported or refuted if all its parts are, partly true if some "
-    "are supported and some refuted, undecided while anything it needs is missing."
+    "are supported and some refuted, whatever is missing, and undecided otherwise."
 )
 
 
