@@ -213,7 +213,7 @@ def contexts(runs: Runs) -> tuple[Any, list[str]]:
             for number, (name, group) in enumerate(layers.items()):
                 seeds = [run[stack][measure] for run in group if stack in run]
                 _line(panel, name, number, [{i: y for i, y in enumerate(seed) if y is not None} for seed in seeds])
-            panel.set(xlabel="layer", ylabel="mean cosine", ylim=(0, 1), title=f"{stack}: {title}")
+            panel.set(xlabel="layer", ylabel="mean cosine", ylim=(-0.2, 1), title=f"{stack}: {title}")
             panel.set_xticks(
                 range(len(next(run[stack][measure] for g in layers.values() for run in g if stack in run)))
             )
