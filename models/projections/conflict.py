@@ -16,8 +16,8 @@ class WithoutConflict(PerRole):
 
     The forward pass is that of the maps given. In the backward pass, PCGrad (Yu et al. 2020): a role's gradient g that
     has a negative product with another role's h becomes g - (g.h / |h|^2) h; here the others are taken in the fixed
-    order q, k, v instead of a random one, and biases are left as they are. With several micro-batches to a step each has
-    its own conflicts taken out: that is not the same as one big batch.
+    order q, k, v instead of a random one, and biases are left as they are. With several micro-batches to a step each
+    has its own conflicts taken out: that is not the same as one big batch.
     """
 
     def __init__(self, maps: PerRole, map_of: dict[str, str]):
