@@ -25,6 +25,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 PAIRS = {"qk": "query and key", "qv": "query and value", "kv": "key and value"}
 STYLE: dict[Any, Any] = {
     "svg.hashsalt": "qkv",  # the names inside an SVG, random otherwise
+    "svg.fonttype": "none",  # letters as text: a fifth of the size of letters as outlines
     "text.parse_math": False,  # a token may be a dollar sign
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same letters everywhere
     "font.size": 9,
@@ -250,6 +251,7 @@ def attention_maps(runs: Runs, site: str) -> tuple[Any, list[str]]:
             panel.set_yticks(range(len(queries)), queries, fontsize=5)
             panel.set_title(f"{name}, head {head}", fontsize=8)
     figure.colorbar(grid[0, 0].images[0], ax=grid, label="attention weight", fraction=0.02)
+    figure.suptitle(f"{site}, after training")
     figure.supylabel("query")
     figure.supxlabel("key")
     return figure, missing
@@ -291,7 +293,7 @@ def save(figure: Any, stem: Path) -> list[Path]:
     written = []
     for kind, metadata in {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}.items():
         drawn = io.BytesIO()
-        figure.savefig(drawn, format=kind, dpi=150, metadata=metadata)
+        figure.savefig(drawn, format=kind, dpi=110, metadata=metadata)
         path = stem.with_name(f"{stem.name}.{kind}")
         with whole_file(path, "wb") as file:
             file.write(drawn.getvalue())

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ class Effect:
     means: list[float | None]  # of each term by itself, over its own runs
     counts: list[int]  # runs (samples) of each term
     left_out: list[str]  # sentences: what is missing and why
+    unmade: Sequence[int] = ()  # seeds that the study plans and some term has no run of
 
 
 def of_runs(part: Trained, claim: str, rule: str, results: Path) -> Effect:
@@ -29,7 +31,8 @@ def of_runs(part: Trained, claim: str, rule: str, results: Path) -> Effect:
 
     Raises ValueError where two runs of one seed answer to one term, and where a run was made under another rule.
     """
-    runs = [run for run in records.load_all(results, part.study) if run["status"] != "failed"]
+    study = part.study
+    runs = [run for run in records.load_all(results, study.name) if run["status"] != "failed"]
     by_term: list[dict[int, Record]] = []
     for _, where in part.terms:
         by_seed: dict[int, Record] = {}
@@ -39,11 +42,16 @@ def of_runs(part: Trained, claim: str, rule: str, results: Path) -> Effect:
                 raise ValueError(
                     f"{claim}: two runs of seed {run['seed']} answer to {words(where)}, "
                     f"{_name(twin)} and {_name(run)}: "
-                    "say in `where` which one is meant"
+                    "say in `where` which one is meant, or take out of the study's folder what was only tried"
                 )
         by_term.append(by_seed)
     for run in sorted((run for term in by_term for run in term.values()), key=_name):
         _refuse_later_rule(run, claim, rule)
+        if study.steps not in (None, run["config"]["trainer"]["steps"]):
+            raise ValueError(
+                f"{claim}: record {_name(run)} has {run['config']['trainer']['steps']} steps and study {study.name} "
+                f"{study.steps}: take it out of the study's folder, and try things out under a study.name of their own"
+            )
 
     found: list[dict[int, float]] = []
     left_out: list[str] = []
@@ -56,14 +64,15 @@ def of_runs(part: Trained, claim: str, rule: str, results: Path) -> Effect:
             else:
                 numbers[seed] = number
         if not term:
-            left_out.append(f"no run of study {part.study} is {words(where)}")
+            left_out.append(f"no run of study {study.name} is {words(where)}")
         found.append(numbers)
     seeds = sorted(set.intersection(*(set(term) for term in found)))
     for (_, where), term in zip(part.terms, found, strict=True):
         if alone := sorted(set(term) - set(seeds)):
             left_out.append(f"{words(where)}, seed {', '.join(map(str, alone))}: no partner among the other terms")
+    unmade = sorted(study.seeds - set.intersection(*(set(term) for term in by_term)))
     pairs = {seed: math.fsum(w * term[seed] for (w, _), term in zip(part.terms, found, strict=True)) for seed in seeds}
-    return _effect(pairs, [list(term.values()) for term in found], left_out)
+    return _effect(pairs, [list(term.values()) for term in found], left_out, unmade)
 
 
 def of_samples(part: Measured, claim: str, results: Path) -> Effect:
@@ -99,10 +108,12 @@ def words(where: dict[str, Any]) -> str:
     return ", ".join(str(v) if key == "strategy" else f"{key}={_plain(v)}" for key, v in where.items())
 
 
-def _effect(pairs: dict[int, float], found: list[list[float]], left_out: list[str]) -> Effect:
+def _effect(
+    pairs: dict[int, float], found: list[list[float]], left_out: list[str], unmade: Sequence[int] = ()
+) -> Effect:
     means = [math.fsum(numbers) / len(numbers) if numbers else None for numbers in found]
     summary = stats.summarize(list(pairs.values())) if pairs else None
-    return Effect(summary, pairs, means, [len(numbers) for numbers in found], left_out)
+    return Effect(summary, pairs, means, [len(numbers) for numbers in found], left_out, unmade)
 
 
 def _look_up(run: Record, key: str) -> Any:
@@ -110,10 +121,15 @@ def _look_up(run: Record, key: str) -> Any:
         return records.strategy_name(run["sites"])
     if key in SITES:
         return run["sites"].get(key)
-    value: Any = run["config"]
+    found = _follow(run["config"], key)
+    # What a config leaves to other settings (a head's width) is filled in where the run is identified.
+    return _follow(records.identity(run["config"]), key) if found is None else found
+
+
+def _follow(part: Any, key: str) -> Any:
     for name in key.split("."):
-        value = value.get(name) if isinstance(value, dict) else None
-    return value
+        part = part.get(name) if isinstance(part, dict) else None
+    return part
 
 
 def _same(found: Any, wanted: Any) -> bool:
@@ -138,7 +154,7 @@ def _refuse_later_rule(run: Record, claim: str, rule: str) -> None:
     if then == rule:
         return
     made = f"record {_name(run)} of {str(run.get('finished') or run.get('started') or 'unknown date')[:10]}"
-    under = "was made before this claim had a rule" if then is None else f"was made under rule {then}"
+    under = "knows no rule of it" if then is None else f"was made under rule {then}"
     raise ValueError(
         f"{claim}: its rule, now {rule}, is not the one its runs were made under ({made} {under}): "
         "restore the rule, or give the new rule a study of its own"

@@ -13,8 +13,9 @@ RULE = (
     "The rule was fixed before the runs and is the same for all claims. An effect supports its part of the claim if "
     "its whole 95 % interval lies where the claim predicts, refutes it if the interval lies wholly elsewhere, and "
     "leaves it undecided otherwise; the unit is the seed, and pairs share it. An exact check supports if all its "
-    "findings hold and refutes if none does. A claim is supported or refuted if all its parts are, partly true if some "
-    "are supported and some refuted, whatever is missing, and undecided otherwise."
+    "findings hold, refutes if none does, and shows the claim partly true if some do. A claim is supported or refuted "
+    "if all its parts are, partly true if a part is or if some are supported and some refuted, whatever is missing, "
+    "and undecided otherwise. Without a run of every seed that the study plans nothing is decided."
 )
 
 
@@ -129,7 +130,7 @@ def _about(decision: Decision) -> str:
     if isinstance(part, Trained):
         split = f" on {part.split}" if part.split else ""
         return (
-            f"{says}Effect: {part.metric}{split} of {_terms(part)}, paired by seed, in study `{part.study}`. "
+            f"{says}Effect: {part.metric}{split} of {_terms(part)}, paired by seed, in study `{part.study.name}`. "
             f"The claim predicts {_region(part.region, part.unit)}; margin {_number(part.margin)} {part.unit}."
         )
     if isinstance(part, Measured):

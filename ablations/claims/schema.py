@@ -61,10 +61,39 @@ class Exact:
 
 
 @dataclass(frozen=True)
+class Study:
+    """What a claim must know of the file in `conf/study/` that makes its runs."""
+
+    name: str
+    files: bool  # its task reads files
+    seeds: frozenset[int]  # planned; a claim is not decided without them
+    steps: int | None  # of its trainer; other runs may lie in its folder and are no evidence
+
+    @classmethod
+    def read(cls, conf: Path, name: str) -> "Study":
+        """From the YAML alone: composing every study would take a claim's reader seconds."""
+
+        def read(group: str, chosen: str | None) -> dict[str, Any]:
+            file = conf / group / f"{chosen}.yaml"
+            return (yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else None) or {}
+
+        study = read("study", name)
+        chosen = {key: group[key] for group in study.get("defaults", []) for key in group}
+        task, trainer = (read(group, chosen.get(f"override /{group}")) for group in ("task", "trainer"))
+        seeds = str(study.get("hydra", {}).get("sweeper", {}).get("params", {}).get("seed", ""))
+        return cls(
+            name,
+            bool(task.get("corpus", {}).get("files")),
+            frozenset(int(seed) for seed in seeds.split(",") if seed.strip().isdigit()),
+            {**trainer, **study.get("trainer", {})}.get("steps"),
+        )
+
+
+@dataclass(frozen=True)
 class Trained:
     """An effect over the runs of one study; `terms` are (weight, where) pairs, each read by its own metric."""
 
-    study: str
+    study: Study
     metric: str
     split: str | None
     terms: list[tuple[int, dict[str, Any]]]
@@ -73,7 +102,11 @@ class Trained:
     unit: str
     region: Region
     says: str
-    command: str  # that makes the runs
+
+    @property
+    def command(self) -> str:
+        """What makes the runs."""
+        return f"python train.py study={self.study.name}{' paths.corpora=FOLDER' if self.study.files else ''}"
 
 
 @dataclass(frozen=True)
@@ -138,6 +171,7 @@ def load(file: Path, conf: Path = CONF) -> Claim:
         if given["id"] != file.stem:
             raise ValueError(f"id={given['id']!r} is not the file's name: write id: {file.stem}")
         parts = [_part(part, conf) for part in given["parts"]]
+        _texts(given, *OPTIONAL)
         if "illustration" in given:
             one_of("illustration", given["illustration"], CHECKS)
     except ValueError as error:
@@ -150,8 +184,14 @@ def load(file: Path, conf: Path = CONF) -> Claim:
 def _read(file: Path) -> dict[str, Any]:
     try:
         given = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ValueError(f"conf/claim/{file.name}: cannot be read as YAML ({str(error).splitlines()[0]})") from None
+        json.dumps(given)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}: " if mark else ""
+        why = getattr(error, "problem", None) or getattr(error, "reason", None) or error
+        raise ValueError(f"conf/claim/{file.name}: {where}cannot be read as YAML in UTF-8 ({why}): mend it") from None
+    except TypeError as error:
+        raise ValueError(f"conf/claim/{file.name}: holds a date or the like ({error}): put it in quotes") from None
     parts = given.get("parts") if isinstance(given, dict) else None
     if not isinstance(parts, list) or not all(isinstance(part, dict) for part in parts):
         raise ValueError(f"conf/claim/{file.name}: has no list of parts: write parts: [] while there is none")
@@ -168,8 +208,10 @@ def _keys(what: str, given: dict[str, Any], needed: tuple[str, ...], allowed: tu
 
 def _part(given: dict[str, Any], conf: Path) -> Part:
     one_of("kind", given.get("kind", ""), KEYS)
-    kind, says = given["kind"], " ".join(str(given.get("says", "")).split())
+    kind = given["kind"]
     _keys(f"a part of kind {kind}", given, *KEYS[kind])
+    _texts(given, "check", "study", "metric", "split", "file", "command", "says")
+    says = " ".join(given.get("says", "").split())
     if kind == "exact":
         one_of("check", given["check"], CHECKS)
         return Exact(given["check"], says)
@@ -184,23 +226,20 @@ def _part(given: dict[str, Any], conf: Path) -> Part:
             f"study={given['study']!r} has no file in conf/study{did_you_mean(given['study'], studies)}: "
             "write one, or name another"
         )
-    terms = [(_weight(t, "where", "metric"), _where(t["where"])) for t in _list(given["terms"])]
+    for term in _list(given["terms"]):
+        _texts(term, "metric")
+    terms = [(_weight(t, "where", "metric"), _where(t["where"])) for t in given["terms"]]
     names = [term.get("metric", given["metric"]) for term in given["terms"]]
     for name in (given["metric"], *names):
         metrics.check(name)
-    command = f"python train.py study={given['study']}{_corpora(conf, given['study'])}"
-    return Trained(
-        given["study"], given["metric"], given.get("split"), terms, names, margin, unit, region, says, command
-    )
+    study = Study.read(conf, given["study"])
+    return Trained(study, given["metric"], given.get("split"), terms, names, margin, unit, region, says)
 
 
-def _corpora(conf: Path, study: str) -> str:
-    """What a study's command needs besides its name: a folder, if its task reads files."""
-    chosen = yaml.safe_load((conf / "study" / f"{study}.yaml").read_text(encoding="utf-8")) or {}
-    [task] = [group["override /task"] for group in chosen.get("defaults", []) if "override /task" in group] or [None]
-    file = conf / "task" / f"{task}.yaml"
-    files = file.is_file() and yaml.safe_load(file.read_text(encoding="utf-8")).get("corpus", {}).get("files")
-    return " paths.corpora=FOLDER" if files else ""
+def _texts(given: dict[str, Any], *keys: str) -> None:
+    for key in keys:
+        if key in given and not isinstance(given[key], str):
+            raise ValueError(f"{key}={given[key]!r} must be text: put it in quotes")
 
 
 def _list(terms: Any) -> list[dict[str, Any]]:
@@ -211,7 +250,7 @@ def _list(terms: Any) -> list[dict[str, Any]]:
 
 def _weight(term: dict[str, Any], key: str, *optional: str) -> int:
     _keys("a term", term, ("weight", key), optional)
-    if term["weight"] not in (1, -1):
+    if type(term["weight"]) is not int or term["weight"] not in (1, -1):
         raise ValueError(f"weight={term['weight']!r} must be 1 or -1")
     return term["weight"]
 

@@ -73,6 +73,9 @@ def _part(part: Part, claim: Claim, results: Path) -> Decision:
     summary = effect.summary
     if summary is None:
         return Decision(part, "undecided", effect=effect, missing=f"missing: `{part.command}`")
+    if effect.unmade:
+        seeds = ", ".join(map(str, effect.unmade))
+        return Decision(part, "undecided", effect=effect, missing=f"runs of seed {seeds} are missing: `{part.command}`")
     if summary.low is None or summary.high is None:
         return Decision(
             part, "undecided", effect=effect, missing=f"one pair decides nothing, more seeds: `{part.command}`"

@@ -33,7 +33,7 @@ def word_in_two_contexts() -> Outcome:
                 f'"bank" has two vectors after attention: {words}.',
                 not torch.allclose(one, other),
                 {
-                    "cosine of the two": f"{F.cosine_similarity(one, other, dim=0).item():.4f}",
+                    "cosine of the two": f"{F.cosine_similarity(one, other, dim=0).item():.6f}",
                     'weight of "bank" on itself': f"{looks[0].weights_BHLS[0, :, -1, -1].mean().item():.3f}",
                 },
                 remark=True,

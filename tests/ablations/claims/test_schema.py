@@ -1,5 +1,7 @@
 """Every mistake in a claim file is told in one sentence with the file's name; prose does not change a rule."""
 
+from datetime import date
+
 import pytest
 
 from ablations.claims import schema
@@ -87,8 +89,26 @@ def test_a_file_that_is_not_yaml_is_refused(tmp_path):
     made = conf(tmp_path)
     (made / "claim" / "C90.yaml").write_text("id: [")
     for read in (lambda: schema.load(made / "claim" / "C90.yaml", made), lambda: schema.known_rules(made)):
-        with pytest.raises(ValueError, match="conf/claim/C90.yaml: cannot be read as YAML"):
+        with pytest.raises(ValueError, match="conf/claim/C90.yaml: line 1: cannot be read as YAML in UTF-8"):
             read()
+
+
+def test_what_is_not_text_is_told_to_be_put_in_quotes(tmp_path):
+    made = conf(tmp_path, trained())
+    file = made / "claim" / "C90.yaml"
+    file.write_bytes("id: é".encode("latin-1"))
+    with pytest.raises(ValueError, match="C90.yaml: cannot be read as YAML in UTF-8"):
+        schema.known_rules(made)
+    for part in (trained(metric=3), trained(split=["test"]), trained(study=7)):
+        with pytest.raises(ValueError, match="must be text: put it in quotes"):
+            load(tmp_path, part)
+    with pytest.raises(ValueError, match="holds a date or the like .*put it in quotes"):
+        load(tmp_path, trained(terms=[{"weight": 1, "where": {"strategy": date(2026, 1, 1)}}]))
+    with pytest.raises(ValueError, match="picture=3 must be text"):
+        load(tmp_path, trained(), picture=3)
+    for weight in (True, 1.0):
+        with pytest.raises(ValueError, match="must be 1 or -1"):
+            load(tmp_path, trained(terms=[{**TERM, "weight": weight}]))
 
 
 def test_a_margin_may_be_meant_by_name(tmp_path):

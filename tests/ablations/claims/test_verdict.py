@@ -73,6 +73,14 @@ def test_a_difference_of_differences_takes_all_four_runs_of_a_seed(tmp_path):
     assert any("seed 2: no partner" in sentence for sentence in effect.left_out)
 
 
+def test_a_width_that_the_model_implies_is_found(tmp_path):
+    """The run of four heads of width 8 in a model of width 32 may be asked for by that width."""
+    terms = [{"weight": 1, "where": {"strategy": "shared", "model.head_dim": 8}}]
+    claim = load(tmp_path, trained(terms=terms))
+    keep(tmp_path, claim, *pair(0, 31, 30), *pair(1, 32, 30))
+    assert effects.of_runs(claim.parts[0], claim.id, claim.rule, tmp_path).pairs == {0: 31, 1: 32}
+
+
 def test_a_site_may_be_named(tmp_path):
     terms = [{"weight": 1, "where": {"cross": "k_is_v", "decoder": "separate"}}]
     claim = load(tmp_path, trained(terms=terms, metric="bleu"))
@@ -204,7 +212,7 @@ def test_runs_made_before_there_was_a_rule_are_refused(tmp_path):
     schema_less = [old, make_record("shared", seed=1)]
     for run in schema_less:
         effects.records.write(run, tmp_path)
-    with pytest.raises(ValueError, match="of 2026-11-20.*before this claim had a rule"):
+    with pytest.raises(ValueError, match="of 2026-11-20.*knows no rule of it"):
         decide(claim, tmp_path)
 
 
@@ -231,3 +239,34 @@ def test_known_rules_are_those_that_verdicts_ask_for(tmp_path):
     made = conf(tmp_path / "conf", trained())
     [file] = schema.files(made)
     assert schema.known_rules(made) == {"C90": schema.load(file, made).rule}
+
+
+def planned(folder, seeds="0,1,2", steps=100):
+    """A claim whose study plans so many seeds of so many steps, as the records of these tests have."""
+    made = conf(folder / "conf", trained())
+    study = f"trainer: {{steps: {steps}}}\nhydra: {{sweeper: {{params: {{seed: '{seeds}'}}}}}}\n"
+    (made / "study" / "demo.yaml").write_text(study)
+    return schema.load(schema.files(made)[0], made)
+
+
+def test_a_planned_seed_that_is_not_on_record_leaves_a_claim_undecided(tmp_path):
+    """Else whoever deletes the unwelcome run gets the verdict of the others."""
+    claim = planned(tmp_path)
+    runs = [run for seed in (0, 1, 2) for run in pair(seed, 31 + seed / 10, 30)]
+    keep(tmp_path / "all", claim, *runs)
+    assert decide(claim, tmp_path / "all").verdict == "supported"
+    keep(tmp_path / "less", claim, *runs[:-1])
+    found = decide(claim, tmp_path / "less")
+    assert (
+        found.verdict == "undecided" and "runs of seed 2 are missing: `python train.py study=demo" in found.missing[0]
+    )
+    more = planned(tmp_path / "more", seeds="0,1")
+    keep(tmp_path / "more", more, *runs)
+    assert decide(more, tmp_path / "more").verdict == "supported", "more than planned is welcome"
+
+
+def test_a_run_that_is_shorter_than_its_study_is_no_evidence(tmp_path):
+    claim = planned(tmp_path, steps=600)
+    keep(tmp_path, claim, *pair(0, 31, 30))
+    with pytest.raises(ValueError, match="has 100 steps and study demo 600: take it out of the study's folder"):
+        decide(claim, tmp_path)
