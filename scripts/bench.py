@@ -95,7 +95,7 @@ def key_widths(rounds: int) -> dict[str, list[float]]:
 
         def products() -> None:
             for _ in range(20):
-                q @ k.mT
+                torch.matmul(q, k.mT)
 
         return products
 

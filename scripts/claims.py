@@ -23,6 +23,8 @@ def main() -> None:
     parser.add_argument("claims", nargs="*", metavar="ID", help="claims to print (none: write all)")
     parser.add_argument("--results", type=Path, default=Path("results"), help="folder of results (results)")
     given = parser.parse_args()
+    if not given.results.is_dir():
+        raise ValueError(f"there is no folder {given.results}: give --results the folder that holds records/")
     files = {file.stem: file for file in schema.files()}
     for name in given.claims:
         one_of("claim", name, files)
