@@ -22,6 +22,7 @@ EXPECTED = {
     "block_diagonal_and_dense": ("refuted", [False, False]),
     "shared_with_diagonals": ("partly", [False, True, True]),
     "values_from_keys": ("supported", [True]),
+    "word_in_two_contexts": ("undecided", []),  # an illustration: remarks alone
 }
 
 
