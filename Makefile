@@ -1,7 +1,7 @@
 # make demo     both models, separate against shared, two seeds each, and the table: under five minutes on two CPU cores
 # make test     the test suite
 # make tables   every table from the records alone
-# make claims   the verdict on every claim, from the records, measurements and exact checks
+# make claims   the verdict on every claim, from the records, measurements and exact checks, with its pictures
 # make figures  pictures of every study from the records alone
 # make lint     ruff and pyright
 # The first call makes a virtual environment in .venv; with packages there, nothing needs the network.
@@ -11,7 +11,7 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null && echo $$p && break; done)
 PY := .venv/bin/python
 SOURCES := $(shell find ablations conf data models scripts tests -name '*.py' -o -name '*.yaml' 2>/dev/null | grep -v data/cache) \
-           train.py evaluate.py pyproject.toml Makefile
+           train.py evaluate.py pyproject.toml Makefile README.md
 
 .PHONY: setup demo test tables claims figures lint clean
 
@@ -43,7 +43,7 @@ tables: .venv/ready
 	$(PY) scripts/tables.py
 	$(PY) scripts/tables.py --study multi30k_headline --study wikitext2 --join headline
 
-claims: .venv/ready
+claims: figures
 	$(PY) scripts/claims.py
 
 figures: .venv/ready
