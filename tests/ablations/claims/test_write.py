@@ -95,6 +95,10 @@ def test_a_refused_claim_is_told_and_the_others_are_done(tmp_path, monkeypatch, 
     conf(tmp_path / "conf", name="C91")
     monkeypatch.setattr(command, "write", lambda results: write(results, tmp_path / "conf"))
     monkeypatch.setattr("sys.argv", ["claims.py", "--results", str(tmp_path / "results")])
+    with pytest.raises(SystemExit):
+        command.main()
+    assert "there is no folder" in capsys.readouterr().err
+    (tmp_path / "results").mkdir()
     with pytest.raises(SystemExit) as end:
         command.main()
     said = capsys.readouterr()
