@@ -261,6 +261,20 @@ def studies(results: str | Path) -> list[str]:
     return sorted({file.parent.name for file in (Path(results) / "records").glob("*/*.json")})
 
 
+def asked(results: str | Path, wanted: list[str] | None) -> list[str]:
+    """The studies a command line asks for, by default all but `scratch`, whose runs were asked for one by one.
+
+    Says so where there are no records at all. Raises ValueError for a study without records.
+    """
+    known = studies(results)
+    if not known:
+        print(f"no records under {Path(results) / 'records'} yet: `python train.py` makes one")
+    for study in wanted or []:
+        if study not in known:
+            raise ValueError(f"no records of study {study!r} under {results} (known: {', '.join(known) or 'none'})")
+    return wanted or [study for study in known if study != "scratch"]
+
+
 def load_all(results: str | Path, study: str | None = None) -> list[dict[str, Any]]:
     """All records, or those of one study, in a fixed order; the folder says which study a record belongs to.
 

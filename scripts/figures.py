@@ -21,15 +21,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("results"), help="folder of results (results)")
     parser.add_argument("--study", action="append", help="a study; may be given several times (all)")
     given = parser.parse_args()
-    known = record.studies(given.results)
-    if not known:
-        print(f"no records under {given.results / 'records'} yet: `python train.py` makes one")
-    for study in given.study or []:
-        if study not in known:
-            raise ValueError(
-                f"no records of study {study!r} under {given.results} (known: {', '.join(known) or 'none'})"
-            )
-    for study in given.study or [study for study in known if study != "scratch"]:
+    for study in record.asked(given.results, given.study):
         written, left_out = figures.write(given.results, study)
         for sentence in left_out:
             print(f"{study}: {sentence}")

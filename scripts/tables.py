@@ -24,18 +24,9 @@ def main() -> None:
     parser.add_argument("--join", metavar="NAME", help="one table of this name from all the studies given")
     parser.add_argument("--print", action="store_true", help="print the headline tables")
     given = parser.parse_args()
-    known = record.studies(given.results)
-    if not known:
-        print(f"no records under {given.results / 'records'} yet: `python train.py` makes one")
-    for study in given.study or []:
-        if study not in known:
-            raise ValueError(
-                f"no records of study {study!r} under {given.results} (known: {', '.join(known) or 'none'})"
-            )
+    known = record.asked(given.results, given.study)
     failed = False
-    # What lies in `scratch` was asked for one by one and seldom makes a table: only on request.
-    studies = given.study or [study for study in known if study != "scratch"]
-    for group in [studies] if given.join else [[study] for study in studies]:
+    for group in [known] if given.join else [[study] for study in known]:
         name = given.join or group[0]
         try:
             written = writers.write(given.results, *group, name=given.join)
