@@ -5,29 +5,41 @@ python train.py task=multi30k_en_de projection@sites.cross=separate   another ta
 python train.py -m projection=separate,shared seed=0,1                every combination
 python train.py study=demo                                            the combinations in conf/study/demo.yaml
 
-Anything in `conf/` can be set as key=value; `--help` lists it all. Wrong input gets one sentence and exit code 1.
+Anything in `conf/` can be set as key=value; `--help` lists the groups. Wrong input gets one sentence and exit code 1.
 """
+
+import sys
+from typing import cast
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from ablations.compose import CONF, from_hydra
 from ablations.config import check
-from ablations.errors import cell, shell
+from ablations.errors import one_run, shell
+from ablations.help import help_text
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
-def train(cfg: DictConfig) -> float:
+def train(cfg: DictConfig) -> float | None:
     """One run, from the composed configuration to its record; returns the validation metric to a sweeper."""
-    overrides = list(HydraConfig.get().overrides.task)
-    with cell(overrides):
+    overrides = cast(list[str], OmegaConf.to_container(HydraConfig.get().overrides.task))  # list() would resolve ${...}
+    with one_run():
         config = from_hydra(cfg, overrides)
         check(config)
+        if config.cluster.kind != "local":
+            from ablations.sweep.launch import launch
+            from ablations.sweep.plan import sign
+
+            return launch([sign(config, overrides)])
         from ablations.run import run  # torch is imported for work only: --help and refusals answer at once
 
         return run(config, overrides)
 
 
 if __name__ == "__main__":
-    shell(train)()
+    if {"-h", "--help"} & set(sys.argv[1:]):  # Hydra would take four times as long to list less
+        print(help_text(CONF))
+    else:
+        shell(train)()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from omegaconf import II
 
+from ablations.sweep.config import ClusterConfig
 from data.config import TaskConfig
 from models.config import ModelConfig, PositionConfig, SitesConfig
 from models.projections.choice import one_of
@@ -17,7 +18,7 @@ SCHEDULES = ("cosine", "inverse_sqrt", "constant")
 PRECISIONS = ("auto", "fp32", "bf16")
 SELECTIONS = ("last", "best")
 DEVICES = ("auto", "cpu", "cuda")
-TRACKERS = ("none", "wandb", "wandb_offline")
+TRACKERS = ("none", "wandb", "wandb_offline", "trackio")
 ANALYSES = ("scores", "projections", "heads", "gradients", "context", "maps")
 SITES = {
     "language_modeling": ("decoder",),
@@ -140,11 +141,11 @@ class AnalysisConfig:
 
 @dataclass
 class TrackingConfig:
-    """Where numbers go besides the record: none | wandb (online) | wandb_offline."""
+    """Where numbers go besides the record: none | wandb (online) | wandb_offline | trackio (local, no account)."""
 
     name: str = "none"
-    project: str = "qkv-ablations"
-    entity: str | None = None
+    project: str = "qkv-ablations"  # of W&B's; trackio has a project for each study
+    entity: str | None = None  # the W&B user or team; none: the default of who is logged in
 
     def check(self) -> None:
         """Raise a ValueError unless the tracker is known."""
@@ -170,6 +171,7 @@ class StudyConfig:
     baseline: str = "separate"  # the strategy that others are compared with
     margin_bleu: float | None = None  # "costs little" means within this, fixed before the first run
     margin_perplexity: float | None = None  # share, such as 0.01
+    without_margin: str = ""  # why a study that asks a question needs none
 
     def check(self) -> None:
         """Raise a ValueError unless the name can be a folder's and the margins are sizes."""
@@ -194,6 +196,7 @@ class RunConfig:
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     analysis: AnalysisConfig = field(default_factory=AnalysisConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    cluster: ClusterConfig = field(default_factory=ClusterConfig)
     paths: PathsConfig = field(default_factory=PathsConfig)
     study: StudyConfig = field(default_factory=StudyConfig)
     rerun: bool = False  # train again although a finished record exists
@@ -216,7 +219,7 @@ def check(run: RunConfig) -> None:
             with _about("position"):
                 own = projection.sizes(model.d_model, model.heads, model.width_of_head)
                 run.position.check(own.head_dim, projection.by_angle)
-    for key in ("optim", "trainer", "evaluation", "analysis", "tracking", "study"):
+    for key in ("optim", "trainer", "evaluation", "analysis", "tracking", "cluster", "study"):
         with _about(key):
             getattr(run, key).check()
     context = run.task.context

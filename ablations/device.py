@@ -84,11 +84,7 @@ class Place:
 
 def find_place(config: TrainerConfig) -> Place:
     """Chooses the device, joins the process group when torchrun started several processes, and sets the threads."""
-    device = config.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("trainer.device=cuda, but torch finds no CUDA device here: use trainer.device=cpu or auto")
+    device = _device(config)
     rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     if device == "cuda":
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
@@ -99,8 +95,22 @@ def find_place(config: TrainerConfig) -> Place:
         # Patience: the others wait while the first process scores.
         distributed.init_process_group("nccl" if device == "cuda" else "gloo", timeout=timedelta(hours=6))
     where = torch.device(device, torch.cuda.current_device()) if device == "cuda" else torch.device("cpu")
-    auto = "bf16" if has_bf16_units(where) else "fp32"
-    return Place(where, auto if config.precision == "auto" else config.precision, rank, world)
+    return Place(where, settled_precision(config), rank, world)
+
+
+def settled_precision(config: TrainerConfig) -> str:
+    """The precision that is asked for: `auto` is bf16 where the device has units for it, else fp32."""
+    if config.precision != "auto":
+        return config.precision
+    return "bf16" if has_bf16_units(torch.device(_device(config))) else "fp32"
+
+
+def _device(config: TrainerConfig) -> str:
+    if config.device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("trainer.device=cuda, but torch finds no CUDA device here: use trainer.device=cpu or auto")
+    return config.device
 
 
 def has_bf16_units(device: torch.device) -> bool:

@@ -1,5 +1,6 @@
 """Files that are whole or absent, whenever the process or the machine stops."""
 
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,3 +28,26 @@ def write_text(path: Path, text: str) -> None:
     """Writes a text file in one piece."""
     with whole_file(path) as file:
         file.write(text)
+
+
+@contextmanager
+def locked(file: Path) -> Iterator[bool]:
+    """Holds the lock of a file, made if need be; gives False where another process has it. The lock dies with us."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            got = True
+        except BlockingIOError:
+            got = False
+        except OSError:  # a file system without locks cannot tell; SLURM's own list of jobs still does
+            got = True
+        yield got
+
+
+def is_locked(file: Path) -> bool:
+    """Whether some process holds the lock of this file."""
+    if not file.exists():
+        return False
+    with locked(file) as got:
+        return not got

@@ -40,7 +40,7 @@ class Progress:
         tenth = 10 * step // self.total > 10 * self._spoke_at // self.total
         if step >= self.total or (silence >= self.interval and (tenth or silence >= 60)):
             left = (now - self._began) / max(1, step - self.start) * (self.total - step)
-            print(f"{self.label}  step {step}/{self.total}  {numbers}  {_clock(left)} left", flush=True)
+            print(f"{self.label}  step {step}/{self.total}  {numbers}  {clock(left)} left", flush=True)
             self._spoke, self._spoke_at = now, step
 
 
@@ -58,7 +58,8 @@ def _bar() -> Any:  # rich is imported only here: a job without a terminal needs
     )
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """As minutes and seconds, with hours where there are any."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

@@ -1,6 +1,7 @@
 """Where a result comes from: code, libraries, time. No host names, no paths."""
 
 import datetime
+import hashlib
 import importlib.metadata
 import platform
 import subprocess
@@ -31,6 +32,15 @@ def code() -> dict[str, str | bool | None]:
     """The commit, and whether sources differ from it, new files included; None outside a git checkout."""
     commit = _git("rev-parse", "HEAD")
     return {"commit": commit, "dirty": bool(_git("status", "--porcelain", "--", *SOURCES)) if commit else None}
+
+
+def digest() -> str:
+    """16 hexadecimal digits that name the program text, committed or not. Settings in YAML are no part of it."""
+    files = sorted(file for room in ("models", "data", "ablations") for file in (ROOT / room).rglob("*.py"))
+    sha = hashlib.sha256()
+    for file in [*files, ROOT / "train.py", ROOT / "requirements.txt"]:
+        sha.update(f"{file.relative_to(ROOT).as_posix()}\0".encode() + file.read_bytes() + b"\0")
+    return sha.hexdigest()[:16]
 
 
 def _git(*arguments: str) -> str | None:

@@ -20,6 +20,7 @@ FINISHED_KEYS = ("data", "budget", "training", "scores")  # a run that failed ea
 BESIDE = (
     "paths",  # folders
     "tracking",  # where numbers are shown
+    "cluster",  # where runs of a sweep happen
     "study",  # what the run is asked for; one run may answer two questions
     "rerun",
     "projection",  # the master choice; `sites` holds what stands at each site
@@ -237,13 +238,26 @@ def _check(record: Any, file: str | Path) -> None:
         )
 
 
-def find(results: str | Path, signature: str, study: str) -> dict[str, Any] | None:
+def index(results: str | Path) -> dict[str, list[Path]]:
+    """Signature -> the files that claim it by name, for who looks for many runs at once."""
+    known: dict[str, list[Path]] = {}
+    for file in (Path(results) / "records").glob("*/*.json"):
+        known.setdefault(file.stem.rpartition("-")[2], []).append(file)
+    return known
+
+
+def find(
+    results: str | Path, signature: str, study: str, known: dict[str, list[Path]] | None = None
+) -> dict[str, Any] | None:
     """The record of a run that has come to its end, finished or diverged: this study's, else another's; or none.
 
     A diverged run would diverge again; a failed one deserves another try. A run that another study made belongs into
-    this study's table too: `write(copy_for(record, study), results)`.
+    this study's table too: `write(copy_for(record, study), results)`. `known` is an `index` made before.
     """
-    files = (Path(results) / "records").glob(f"*/*-{signature}.json")
+    if known is None:
+        files = list((Path(results) / "records").glob(f"*/*-{signature}.json"))
+    else:
+        files = known.get(signature, [])
     for file in sorted(files, key=lambda file: (file.parent.name != study, file)):
         record = load(file)
         if record["signature"] == signature and record["status"] != "failed":

@@ -3,6 +3,7 @@
 import shlex
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,12 @@ from ablations.compose import to_plain
 from ablations.config import RunConfig, check
 from ablations.device import Place, find_place
 from ablations.evaluator import nats_per_token, samples, score
-from ablations.files import write_text
+from ablations.files import locked, write_text
+from ablations.known import answer
 from ablations.model import Model, build, costs
 from ablations.progress import Progress
-from ablations.track import Tracker, open_tracker
+from ablations.stop import Stop
+from ablations.track.tracker import Tracker, open_tracker
 from ablations.trainer import Trainer, TrainingState
 from data.batch import BOS, EOS, PAD, UNK
 from data.loader import Loader, first_rows
@@ -26,12 +29,14 @@ from data.prepare import prepare
 from data.prepared import Prepared
 
 
-def run(config: RunConfig, overrides: list[str]) -> float:
+def run(config: RunConfig, overrides: list[str], code: dict[str, Any] | None = None) -> float:
     """Trains, scores and records one run; returns nats per token on the validation split, the sweeper's objective.
 
     The record lies in `<results>/records/<study>/`, everything else in `<results>/work/<signature>/`. A run that
     stopped half-way continues from its checkpoint; one whose record says finished or diverged is not trained again.
-    A run that breaks leaves a record that says failed, and is tried again when asked for again.
+    A run that breaks leaves a record that says failed, and is tried again when asked for again. `code` says which
+    commit the record tells of, where that is not what lies here now. Raises ValueError where another process is at
+    work on the same run.
     """
     check(config)
     place = find_place(config.trainer)
@@ -39,51 +44,71 @@ def run(config: RunConfig, overrides: list[str]) -> float:
     plain, results = to_plain(config), Path(config.paths.results)
     signature = record.signature(plain)
     prepared = prepare(config.task, config.paths.corpora, config.paths.cache)
-    known = None if config.rerun else record.find(results, signature, config.study.name)
-    if known is not None:
-        return _known(known, plain, prepared, results, place)
 
-    model = build(config, prepared).to(place.device)
+    def known() -> dict[str, Any] | None:
+        return None if config.rerun else record.find(results, signature, config.study.name)
+
+    if (found := known()) is not None:
+        return _known(found, plain, prepared, results, place)
     folder = results / "work" / signature
-    trainer = _trainer(config, model, prepared, place, folder, signature)
-    if place.rank != 0:  # every process trains, the first one scores and records
-        trainer.fit(lambda numbers: None)
-        return place.end(None)
+    with Stop() as stop, locked(folder / "lock") if place.rank == 0 else nullcontext(True) as mine:
+        if not mine:
+            raise ValueError(
+                f"another process trains {record.label(plain)} in {folder}: let it finish, or stop it first"
+            )
+        if (found := known()) is not None:  # by whoever held the lock until now
+            return _known(found, plain, prepared, results, place)
+        model = build(config, prepared).to(place.device)
+        trainer = _trainer(config, model, prepared, place, folder, signature)
+        if place.rank != 0:  # every process trains, the first one scores and records
+            _fit(trainer, stop, lambda numbers: None)
+            return place.end(None)
+        entry = _new_record(plain, signature, overrides, prepared, place, code or provenance.code())
+        return place.end(_train_and_score(config, entry, trainer, stop, model, prepared, folder))
 
-    entry, started = _new_record(plain, signature, overrides, prepared, place), time.time()
-    entry |= {"budget": asdict(costs(config, prepared))}
+
+def _train_and_score(
+    config: RunConfig,
+    entry: dict[str, Any],
+    trainer: Trainer,
+    stop: Stop,
+    model: Model,
+    prepared: Prepared,
+    folder: Path,
+) -> float:
+    started, results, signature = time.time(), Path(config.paths.results), entry["signature"]
+    entry = {**entry, "budget": asdict(costs(config, prepared))}
     try:
         with (
-            open_tracker(
-                config.tracking,
-                folder=folder,
-                signature=signature,
-                study=config.study.name,
-                task=config.task.name,
-                tags=[f"{site}:{name}" for site, name in entry["sites"].items()],
-                config=plain,
-                resume_step=trainer.state.step,
-            ) as tracker,
-            Progress(record.label(plain), config.trainer.steps, trainer.state.step) as progress,
+            open_tracker(config.tracking, entry, folder, trainer.state.step) as tracker,
+            Progress(record.label(entry["config"]), config.trainer.steps, trainer.state.step) as progress,
         ):
-            state = trainer.fit(lambda numbers: _report(numbers, tracker, progress))
+            state = _fit(trainer, stop, lambda numbers: _report(numbers, tracker, progress))
             entry |= _training(state, trainer)
             if state.diverged is None:
                 checkpoint.save(folder / "model.pt", {"signature": signature, "model": model.state_dict()})
                 entry |= _scores(config, model, prepared, folder)
-                tracker.summary(flat(entry["scores"]))
-                tracker.samples(entry["samples"])
+            entry |= {"finished": provenance.now(), "seconds": round(time.time() - started, 1)}
+            written = record.write(entry, results)  # before the mirror, which may take its time
+            tracker.show(entry)
     except Exception as error:
         if record.find(results, signature, config.study.name) is None:  # rerun=true has one, and it still holds
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
             record.write({**entry, "status": "failed", "reason": reason, "finished": provenance.now()}, results)
         raise
-    entry |= {"finished": provenance.now(), "seconds": round(time.time() - started, 1)}
-    written = record.write(entry, results)
     for leftover in ("checkpoint.pt", "best.pt"):
         (folder / leftover).unlink(missing_ok=True)
     _announce(entry, written)
-    return place.end(_objective(entry))
+    return _objective(entry)
+
+
+def _fit(trainer: Trainer, stop: Stop, report: Callable[[dict[str, float]], None]) -> TrainingState:
+    """Trains to the end, or leaves with everything saved when a signal says so."""
+    with stop.held() as asked:
+        state = trainer.fit(report, asked)
+    if state.step < trainer.config.steps and state.diverged is None:
+        stop.leave()  # another process of this run was told, and this one was not
+    return state
 
 
 def _trainer(
@@ -135,19 +160,12 @@ def _report(numbers: dict[str, float], tracker: Tracker, progress: Progress) -> 
     progress.update(step, numbers["loss"], numbers["tokens_per_second"])
 
 
-def _known(known: dict[str, Any], plain: dict[str, Any], prepared: Prepared, results: Path, place: Place) -> float:
+def _known(found: dict[str, Any], plain: dict[str, Any], prepared: Prepared, results: Path, place: Place) -> float:
     """The outcome of a run that is on record already; it counts for every study that asks for it."""
-    where = record.path(results, known)
-    if known["data"]["digest"] != prepared.digest:
-        raise ValueError(
-            f"{where} was made from another text (data {known['data']['digest'][:12]}, now {prepared.digest[:12]}): "
-            "give the new text a name of its own with task.name=..., or add rerun=true to replace the record"
-        )
     if place.rank == 0:
-        if known["study"] != plain["study"]["name"]:
-            where = record.write(record.copy_for(known, plain["study"]), results)
-        print(f"{known['status']} already, not trained again (rerun=true would): {where}")
-    return _objective(known)
+        where = answer(found, plain["study"], prepared.digest, results)
+        print(f"{found['status']} already, not trained again (rerun=true would): {where}")
+    return _objective(found)
 
 
 def _objective(entry: dict[str, Any]) -> float:
@@ -155,7 +173,12 @@ def _objective(entry: dict[str, Any]) -> float:
 
 
 def _new_record(
-    plain: dict[str, Any], signature: str, overrides: list[str], prepared: Prepared, place: Place
+    plain: dict[str, Any],
+    signature: str,
+    overrides: list[str],
+    prepared: Prepared,
+    place: Place,
+    code: dict[str, Any],
 ) -> dict[str, Any]:
     sites = record.site_names(plain)
     return {
@@ -170,7 +193,7 @@ def _new_record(
         "started": provenance.now(),
         "versions": provenance.versions(),
         "machine": place.facts(),
-        "code": provenance.code(),
+        "code": {name: code[name] for name in ("commit", "dirty")},
         "command": shlex.join(["python", "train.py", *overrides]),
         "overrides": overrides,
         "config": plain,
@@ -208,16 +231,6 @@ def _scores(
             write_text(folder / f"hypotheses.{split}.txt", "\n".join(hypotheses) + "\n")
             shown = samples(prepared, split, hypotheses, config.evaluation.samples)
     return {"scores": scores, "samples": shown}
-
-
-def flat(scores: dict[str, dict[str, Any]]) -> dict[str, float | None]:
-    """Scores as "split/metric" to number."""
-    return {
-        f"{split}/{name}": value
-        for split, numbers in scores.items()
-        for name, value in numbers.items()
-        if isinstance(value, int | float)
-    }
 
 
 def _announce(entry: dict[str, Any], written: Path) -> None:

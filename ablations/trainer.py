@@ -68,17 +68,22 @@ class Trainer:
         self.optimizer = optimizer(model, optim)
         self.data_parallel = place.data_parallel(model)
         self.forward = torch.compile(self.data_parallel) if config.compile else self.data_parallel
-        self.state = TrainingState()
+        self.state, self.logged = TrainingState(), RunningSums(place)
         # Dropout has a stream of its own, one per process; data order and initial weights do not draw from it.
         torch.manual_seed(stream(seed, f"dropout/{place.rank}"))
         self._restore()
 
-    def fit(self, report: Callable[[dict[str, float]], None]) -> TrainingState:
-        """Trains to the last step and leaves the selected weights in the model; `report` is given every log line."""
+    def fit(
+        self, report: Callable[[dict[str, float]], None], asked_to_stop: Callable[[], bool] = lambda: False
+    ) -> TrainingState:
+        """Trains to the last step and leaves the selected weights in the model; `report` is given every log line.
+
+        Returns early, its state saved, when asked to stop; the curve of who goes on from there shows no trace of it.
+        """
         config, state = self.config, self.state
         if state.step == 0:
             self._observe()
-        logged, since = RunningSums(self.place), time.perf_counter()
+        logged, since = self.logged, time.perf_counter()
         while state.step < config.steps and state.diverged is None:
             step = state.step + 1
             lr = learning_rate(self.optim_config, step, config.steps)
@@ -88,6 +93,10 @@ class Trainer:
             look = self.watch is not None and (step == config.steps or step % (self.watch_every or config.steps) == 0)
             save = validate or look or step % config.checkpoint_every == 0
             if not (save or step % config.log_every == 0):
+                if self.place.world == 1 and asked_to_stop():
+                    state.seconds += time.perf_counter() - since
+                    self._save()
+                    return state
                 continue
             numbers = {"step": step, "lr": lr, **logged.read()}
             state.seconds += time.perf_counter() - since
@@ -100,11 +109,14 @@ class Trainer:
                     state.diverged = f"validation loss {numbers['valid_nll']} at step {step}"
             numbers["tokens_per_second"] = state.tokens / state.seconds
             state.curve.append(numbers)
-            report(numbers)
+            report({**numbers, "seconds": round(state.seconds, 1)})
             if look and state.diverged is None:
                 self._observe()
-            if save:
+            stop = self._agreed(asked_to_stop()) and step < config.steps
+            if save or stop:
                 self._save()
+            if stop:
+                return state
             since = time.perf_counter()
         if config.select == "best" and state.best_step and state.diverged is None and self.place.rank == 0:
             best = checkpoint.load(self.folder / "best.pt", self.signature)
@@ -138,6 +150,10 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         return losses, norm, tokens
 
+    def _agreed(self, stop: bool) -> bool:
+        """Whether any process was asked to stop; they ask each other where they log, since all must leave together."""
+        return self.place.all_reduce(torch.tensor(float(stop), device=self.place.device)).item() > 0
+
     def _observe(self) -> None:
         if self.watch is not None and self.place.rank == 0:
             self.state.observations.append({"step": self.state.step, **self.watch(self.model, self.state.step)})
@@ -162,6 +178,7 @@ class Trainer:
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "loader": self.loader.state_dict(),
+            "logged": self.logged.state(),
             "random_states": random_states,
         }
         checkpoint.save(self.folder / "checkpoint.pt", saved)
@@ -177,6 +194,7 @@ class Trainer:
         self.model.load_state_dict(saved["model"])
         self.optimizer.load_state_dict(saved["optimizer"])
         self.loader.load_state_dict(saved["loader"])
+        self.logged.resume(**saved["logged"])
         if self.place.rank >= len(saved["random_states"]):
             return  # a process that was not there before begins its own stream
         cpu, *cuda = saved["random_states"][self.place.rank]
@@ -191,6 +209,14 @@ class RunningSums:
     def __init__(self, place: Place):
         self.place = place
         self.clear()
+
+    def state(self) -> dict[str, Tensor | int]:
+        """What `resume` takes."""
+        return {"loss": self.loss, "norm": self.norm, "tokens": self.tokens}
+
+    def resume(self, loss: Tensor, norm: Tensor, tokens: int) -> None:
+        """Goes on with a line that was begun."""
+        self.loss, self.norm, self.tokens = loss.to(self.place.device), norm.to(self.place.device), tokens
 
     def clear(self) -> None:
         """Starts a new line."""

@@ -13,5 +13,11 @@ def one_of(key: str, value: str, names: Iterable[str]) -> None:
 
 def did_you_mean(word: str, names: Iterable[str]) -> str:
     """The clause ": did you mean 'shared'?" where some name is near enough, else nothing."""
-    near = difflib.get_close_matches(str(word), list(names), n=1, cutoff=0.5)
-    return f": did you mean {near[0]!r}?" if near else ""
+    near = nearest(word, names)
+    return f": did you mean {near!r}?" if near else ""
+
+
+def nearest(word: str, names: Iterable[str]) -> str | None:
+    """The name that `word` is a misspelling of, if any."""
+    near = difflib.get_close_matches(str(word), list(names), n=1, cutoff=0.6)
+    return near[0] if near else None

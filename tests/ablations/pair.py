@@ -25,9 +25,9 @@ def main(cache: Path, folder: Path) -> None:
         (folder / name).mkdir(parents=True, exist_ok=True)
         fit = trainer.Trainer.fit
 
-        def fit_and_tell(self, report):
+        def fit_and_tell(self, *asked):
             (folder / name / f"stream.{RANK}").write_text(str(torch.initial_seed()))
-            state = fit(self, report)
+            state = fit(self, *asked)
             torch.save(self.model.state_dict(), folder / name / f"weights.{RANK}.pt")
             return state
 

@@ -8,10 +8,11 @@ import sacrebleu
 import torch
 from torch import nn
 
-from ablations import evaluator, run
+from ablations import evaluator
 from ablations.config import EvaluationConfig, RunConfig, TrainerConfig
 from ablations.evaluator import accuracy, hypotheses, nats_per_token, perplexities, samples, score, translation_scores
 from ablations.model import build
+from ablations.track.outcome import flat
 from data.batch import BOS, EOS
 from data.config import CorpusConfig, TaskConfig, TokenizerConfig
 from data.prepare import prepare
@@ -158,7 +159,7 @@ def test_scores_depend_on_the_model_alone(text: Prepared, pairs: Prepared, cache
         assert torch.equal(before, torch.get_rng_state())
     for numbers, found in answers[1:]:
         assert found == answers[0][1]
-        assert run.flat({"": numbers}) == pytest.approx(run.flat({"": answers[0][0]}), rel=1e-6)
+        assert flat({"": numbers}) == pytest.approx(flat({"": answers[0][0]}), rel=1e-6)
     assert all(parameter.grad is None for parameter in model.parameters())
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from ablations.compose import compose
+from ablations.compose import cells, compose
 from ablations.config import check
-from ablations.errors import sentence
+from ablations.sentences import sentence, unknown_argument
 from models.config import ModelConfig, PositionConfig
 from models.projections.config import STORAGES, TIES, ProjectionConfig
 
@@ -23,7 +23,14 @@ def answer(*overrides):
     ("overrides", "parts"),
     [
         # names
-        (["projection=shard"], ["unknown projection 'shard'", "did you mean 'shared'", "k_is_v"]),
+        (["projection=shard"], ["unknown projection 'shard'", "did you mean 'shared'", "--help` lists all"]),
+        (["projection="], ["unknown projection ''", "known: additive, ", "k_is_v"]),
+        (["projection=conf/projection/shared.yaml"], ["unknown projection", "did you mean 'shared'"]),
+        (["tracking=wandb_ofline"], ["did you mean 'wandb_offline'", "known: none, "]),
+        (["position=rope"], ["unknown position 'rope' (known: alibi, "]),
+        (["model=shared"], ["unknown model 'shared': did you mean projection=shared?"]),
+        (["task=multi30k"], ["did you mean 'multi30k_en_"]),  # and not trainer=multi30k
+        (["projections@sites.cross=shared"], ["unknown group 'projections'", "did you mean 'projection'"]),
         (["projection@sites.cross=shard"], ["unknown projection 'shard'", "did you mean 'shared'"]),
         (["study=demos"], ["unknown study 'demos'", "did you mean 'demo'"]),
         (["projection=[separate,shard]"], ["unknown projection 'shard'"]),
@@ -33,7 +40,12 @@ def answer(*overrides):
         (["model.dmodel=3"], ["unknown key 'model.dmodel'", "did you mean 'model.d_model'"]),
         (["modle.d_model=3"], ["did you mean 'model.d_model'"]),
         (["lr=1e-3"], ["did you mean 'optim.lr'"]),
+        (["model.kv_heads=2"], ["unknown key 'model.kv_heads'", "did you mean 'projection.kv_heads'"]),
+        (["optim.learning_rate=1"], ["unknown key 'optim.learning_rate' (optim has name, lr, betas"]),
+        (["trainer.steps.x=5"], ["trainer.steps is a single value"]),
         (["+foo=1"], ["unknown key 'foo'"]),
+        (["++model.foo=1"], ["unknown key 'model.foo'"]),
+        (["~projction"], ["unknown key 'projction'", "did you mean 'projection'"]),
         (["+model.dropuot=0"], ["unknown key 'model.dropuot'", "did you mean 'dropout'"]),
         (["+task.corpus.file=a"], ["did you mean 'files'"]),
         (["sites.cross=separate"], ["write projection@sites.cross=separate"]),
@@ -50,13 +62,30 @@ def answer(*overrides):
         (["task.corpus.files=a.txt"], ["task.corpus.files=a.txt must be a mapping"]),
         (["task.corpus.options={length: 3}"], ["no entry 'length'", "write +task.corpus.options={length: 3}"]),
         # grammar
-        (["shared"], ["cannot read 'shared'", "key=value"]),
+        (["shared"], ["cannot read 'shared': did you mean 'projection=shared'?"]),
+        (["projection"], ["cannot read 'projection'", "key=value without spaces"]),
+        (["projection =shared"], ["without spaces around the ="]),
+        (["seed:=1"], ["in place of the :"]),
+        (["seed==1"], ["one = too many"]),
+        (["projection=separate,"], ["a comma too many"]),
+        (["paths.corpora=~/data"], ["$HOME"]),
+        (["projection=“shared”"], ["plain quotes"]),
+        (["—multirun"], ["plain hyphens"]),
+        (["projection=shared seed=1"], ["a word of its own"]),
+        (["seed=range(0..3)"], ["range(0,3)"]),
+        (["seed=rnge(0,3)"], ["the functions are", "range"]),
         (["study.question=a=b"], ["cannot read 'study.question=a=b'", "quote"]),
         (["seed='"], ["cannot read"]),
         (["seed=0,1"], ["seed=0,1 lists several values", "-m"]),
         (["+seed=1"], ["seed has a value already", "without the +"]),
         (["+projection=shared"], ["without the +"]),
-        (["seed=${nope}"], ["seed", "nope"]),
+        (["++projection=shared"], ["write projection=shared"]),
+        (["study=demo,sharing"], ["lists several studies", "one at a time"]),
+        # what Hydra would take, and do something else
+        (["~seed"], ["~seed: a run needs every setting"]),
+        (["~model"], ["~model: a run needs every setting"]),
+        (["projection=[separate,shared]"], ["over each other", "write -m projection=separate,shared"]),
+        (["seed=${nope}"], ["seed: no setting is called 'nope'"]),
         (["task.corpus.files=???"], ["task.corpus.files is not set"]),
         # sizes
         (["model.d_model=100", "model.heads=8"], ["d_model=100 is not divisible by heads=8", "d_model=96", "head_dim"]),
@@ -117,6 +146,30 @@ def test_a_mistake_is_answered_in_one_sentence(overrides, parts):
     words = answer(*overrides)
     for part in parts:
         assert part in words
+
+
+def test_an_entry_of_a_mapping_can_be_taken_out():
+    """These are not settings with a default of their own, unlike everything else that ~ would take away."""
+    assert "all" not in compose(["task=text", "~task.corpus.files.all"]).task.corpus.files
+
+
+def test_a_sweep_over_studies_is_refused():
+    """Each would be one run with the study's name and none of its choices."""
+    with pytest.raises(ValueError, match="one at a time"):
+        cells(["study=demo,sharing"])
+
+
+@pytest.mark.parametrize(
+    ("argument", "words"),
+    [
+        ("--seed=1", "settings take no dashes: write seed=1"),
+        ("--projection", "settings take no dashes: write projection=..."),
+        ("--multirn", "unknown flag '--multirn': did you mean '--multirun'?"),
+        ("--nothing", "unknown flag '--nothing'"),
+    ],
+)
+def test_dashes_are_for_flags(argument, words):
+    assert unknown_argument(argument, ["--help", "--multirun"]) == words
 
 
 @pytest.mark.parametrize(

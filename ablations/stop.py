@@ -1,0 +1,82 @@
+"""Being told to stop, by a time limit, a preemption, a person, a closed terminal: what was learnt is saved first.
+
+SLURM sends USR2 before a time limit or a preemption, because submitit asks it to, and TERM where a cluster does not,
+or on scancel and requeue. submitit's own handler for USR2 puts the job back into the queue; for TERM it does nothing,
+and a preempted job that leaves of its own accord has failed in the eyes of SLURM: it has to ask for the queue itself.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, NoReturn, Self
+
+SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)
+
+
+class Stop:
+    """Takes note of a signal while something must not be torn apart, and leaves at once otherwise; use it in a `with`.
+
+    In a thread that is not the main one nothing is caught, since Python hands signals to the main one.
+    """
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+        self._holding = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._told) for number in SIGNALS}
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    @contextmanager
+    def held(self) -> Iterator[Callable[[], bool]]:
+        """Signals wait; the function given says whether one has come. Leaves at the end, if so."""
+        self._holding = True
+        try:
+            yield lambda: self.signal is not None
+        finally:
+            self._holding = False
+        if self.signal is not None:
+            self.leave()
+
+    def leave(self) -> NoReturn:
+        """Ends the process, by way of the queue where submitit waits for that."""
+        number = self.signal or signal.SIGTERM
+        requeue = self._before.get(number)
+        self.__exit__()
+        if number == signal.SIGUSR2 and callable(requeue):
+            requeue(number, None)  # the first process of a job asks SLURM to queue it again, and exits
+            os._exit(0)  # any other process: an exit code would end the first one before it has asked
+        if number == signal.SIGTERM:
+            _queue_again_if_preempted()
+        sys.exit(128 + number)
+
+    def _told(self, number: int, _: FrameType | None) -> None:
+        if self.signal != signal.SIGUSR2:  # "queue me again" is more than "go away", whichever comes first
+            self.signal = number
+        if not self._holding:
+            self.leave()
+
+
+def _queue_again_if_preempted() -> None:
+    """In a SLURM job that runs and is being preempted; not in one that was cancelled or is queued again anyway."""
+    if os.environ.get("SLURM_PROCID") != "0":
+        return
+    job, array = os.environ["SLURM_JOB_ID"], os.environ.get("SLURM_ARRAY_JOB_ID")
+    if array:  # the plain number of an array's last task means all of its tasks
+        job = f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}"
+    said = subprocess.run(["scontrol", "show", "job", job], capture_output=True, text=True, timeout=60).stdout
+    preempted = re.search(r"\bPreemptTime=(\S+)", said)
+    if "JobState=RUNNING" in said and preempted and preempted[1] != "None":  # the time of an earlier one stays
+        subprocess.run(["scontrol", "requeue", job], timeout=60)

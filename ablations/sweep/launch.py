@@ -1,0 +1,109 @@
+"""Hands the cells of a sweep to where they run, each cell once."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from ablations.compose import cell_named
+from ablations.errors import go_on
+from ablations.files import locked
+from ablations.known import answer
+from ablations.sweep import batch, slurm, together
+from ablations.sweep.cell import reasoned
+from ablations.sweep.frozen import Freezer
+from ablations.sweep.plan import Cell, finished
+
+
+def launch(cells: Sequence[Cell]) -> None:
+    """Runs or submits every cell that is neither finished nor in somebody's hands already.
+
+    Raises ValueError where the cells want several clusters or results folders, where another launch is at work in the
+    folder, and at the end where a run has failed; why it has is told by then.
+    """
+    cluster, results = cells[0].config.cluster, cells[0].results
+    if any((cell.config.cluster, cell.results) != (cluster, results) for cell in cells):
+        raise ValueError("a sweep runs in one place: give `cluster` and `paths.results` one value each")
+    if cluster.kind == "slurm":
+        slurm.check_here()
+    with ExitStack() as until_the_end:
+        with _alone(results):
+            todo = _todo(cells)
+            if not todo:
+                return
+            freezer = Freezer()
+            files = [freezer.freeze(cell) for cell in todo]
+            if cluster.kind == "slurm":
+                slurm.submit(todo, files)
+            else:
+                handed = batch.write(results, cluster.kind, todo)
+                until_the_end.enter_context(locked(handed.file))
+        if cluster.kind == "local":
+            failed = one_after_another(todo)
+        elif cluster.kind == "joblib":
+            failed = together.run(todo, files)
+        elif cluster.wait:
+            failed = slurm.wait(todo)
+        else:
+            return
+    if failed:
+        raise ValueError(f"{failed} of {len(todo)} runs failed, as told above; the others are done")
+
+
+def one_after_another(cells: Sequence[Cell]) -> int:
+    """Runs the cells in this process; one that fails does not stop the others. The number that failed."""
+    from ablations.run import run
+
+    failed = 0
+    for cell in cells:
+        try:
+            with reasoned(cell.folder), cell_named(cell.overrides):
+                run(cell.config, cell.overrides)
+        except Exception as error:
+            failed += 1
+            go_on(error)
+    return failed
+
+
+@contextmanager
+def _alone(results: Path) -> Iterator[None]:
+    """Two launches at one moment could both find a cell free."""
+    file = results / "work" / "launch.lock"
+    with locked(file) as mine:
+        if not mine:
+            raise ValueError(f"another launch is at work in {results}: try again when it has handed out its runs")
+        yield
+
+
+def _todo(cells: Sequence[Cell]) -> list[Cell]:
+    done = finished(cells)
+    digests = _text_digests(cells)
+    for cell in cells:
+        if cell.signature in done:
+            with cell_named(cell.overrides):
+                digest = digests[_task(cell)]
+                answer(done[cell.signature], cell.plain["study"], digest, cell.results)
+    rest = [cell for cell in cells if cell.signature not in done]
+    held = batch.alive(cells[0].results, {cell.signature for cell in rest})
+    todo = [cell for cell in rest if cell.signature not in held]
+    states = ["finished"] * len(done) + sorted(task.state for task in held.values()) + ["to do"] * len(todo)
+    counts = ", ".join(f"{count} {state}" for state, count in Counter(states).items())
+    print(f"{len(cells)} runs: {counts}", flush=True)
+    return todo
+
+
+def _text_digests(cells: Sequence[Cell]) -> dict[str, str]:
+    """Prepares the text of every task, here where there may be a network, and not once for each cell."""
+    from data.prepare import prepare
+
+    digests: dict[str, str] = {}
+    for cell in cells:
+        if _task(cell) not in digests:
+            paths = cell.config.paths
+            digests[_task(cell)] = prepare(cell.config.task, paths.corpora, paths.cache).digest
+    return digests
+
+
+def _task(cell: Cell) -> str:
+    return json.dumps(cell.plain["task"], sort_keys=True)

@@ -1,0 +1,42 @@
+"""How a study is getting on: what is finished, running, waiting, failed and missing.
+
+python scripts/status.py study=sharing             the words that the study was launched with
+python scripts/status.py study=sharing --watch     again every five seconds, until nothing runs or waits
+python scripts/status.py                           every study that was launched from here
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run from anywhere
+
+from ablations.errors import shell
+
+
+@shell
+def main() -> None:
+    """Prints the state of every cell."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("words", nargs="*", help="what was typed after `python train.py`, without -m")
+    parser.add_argument("--watch", action="store_true", help="look again until nothing runs or waits")
+    parser.add_argument("--every", type=float, default=5.0, metavar="SECONDS", help="between two looks (5)")
+    parser.add_argument("--results", default="results", help="the results folder, where no words say it")
+    asked = parser.parse_args()
+
+    from ablations.sweep import show, status
+
+    def look() -> dict[str, list[status.State]]:
+        if asked.words:
+            return {"": status.of_words(asked.words)}
+        return status.of_launched(Path(asked.results))
+
+    if not asked.watch:
+        show.once(look())
+        return
+    show.watch(look, lambda: time.sleep(asked.every))
+
+
+if __name__ == "__main__":
+    main()
