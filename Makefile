@@ -4,24 +4,44 @@
 # make claims   the verdict on every claim, from the records, measurements and exact checks, with its pictures
 # make figures  pictures of every study from the records alone
 # make lint     ruff and pyright
+# make wheelhouse   every package as a wheel in wheelhouse/, for machines without a network
 # The first call makes a virtual environment in .venv; with packages there, nothing needs the network.
 
 # The first Python that runs and is 3.11 or 3.12; `make PYTHON=/path/to/python3.12` chooses another.
 PYTHON ?= $(shell for p in python3 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null && echo $$p && break; done)
 PY := .venv/bin/python
+# Where this folder is there, packages come from it and from nowhere else: `make setup WHEELHOUSE=` goes to the network
+# all the same, and `make setup WHEELHOUSE=FOLDER` takes another folder.
+WHEELHOUSE ?= $(wildcard wheelhouse)
+LACKING = error: not everything is in $(WHEELHOUSE): repeat make wheelhouse with this Python where there is a network, or say \
+	make setup WHEELHOUSE= to install from the network
 SOURCES := $(shell find ablations conf data models scripts tests -name '*.py' -o -name '*.yaml' 2>/dev/null | grep -v data/cache) \
            train.py evaluate.py pyproject.toml Makefile README.md
 
-.PHONY: setup demo test tables claims figures lint clean
+.PHONY: setup wheelhouse demo test tables claims figures lint clean
 
 setup: .venv/ready
 
 .venv/ready: requirements.txt requirements-dev.txt
 	@test -n "$(PYTHON)" || { echo "error: Python 3.11 or 3.12 is needed: install it, or say make PYTHON=/path/to/python3.12"; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@echo "installing requirements-dev.txt from $(or $(WHEELHOUSE),the network)"
+	@$(PY) -m pip install --quiet --disable-pip-version-check $(if $(WHEELHOUSE),--no-index --find-links $(WHEELHOUSE)) \
+		-r requirements-dev.txt $(if $(WHEELHOUSE),|| { echo "$(LACKING)"; exit 1; })
 	@touch $@
+
+# Wheels fit one kind of machine: make them on the system, processor and Python version of the machine they are for.
+# What an earlier call has fetched is taken from there, and what is not asked for any more goes.
+wheelhouse: HOUSE := $(or $(WHEELHOUSE),wheelhouse)
+wheelhouse:
+	@test -n "$(PYTHON)" || { echo "error: Python 3.11 or 3.12 is needed: say make PYTHON=/path/to/python3.12 wheelhouse"; exit 1; }
+	@rm -rf $(HOUSE).new && $(PYTHON) -m venv $(HOUSE).new/venv
+	@echo "fetching the wheels of requirements-dev.txt"
+	@$(HOUSE).new/venv/bin/python -m pip wheel -qq --disable-pip-version-check $(addprefix --find-links ,$(wildcard $(HOUSE))) \
+		--wheel-dir $(HOUSE).new -r requirements-dev.txt
+	@rm -rf $(HOUSE) $(HOUSE).new/venv && mv $(HOUSE).new $(HOUSE)
+	@du -sh $(HOUSE)
 
 # One process for each task, of one thread: on two cores that is faster than one process of two threads.
 demo: .venv/ready

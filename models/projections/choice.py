@@ -19,5 +19,6 @@ def did_you_mean(word: str, names: Iterable[str]) -> str:
 
 def nearest(word: str, names: Iterable[str]) -> str | None:
     """The name that `word` is a misspelling of, if any."""
-    near = difflib.get_close_matches(str(word), list(names), n=1, cutoff=0.6)
+    cutoff = 0.6 if len(str(word)) > 3 else 0.5  # one wrong letter of two, as in l3 for l2
+    near = difflib.get_close_matches(str(word), list(names), n=1, cutoff=cutoff)
     return near[0] if near else None

@@ -150,7 +150,7 @@ def test_a_mistake_is_answered_in_one_sentence(overrides, parts):
 
 def test_an_entry_of_a_mapping_can_be_taken_out():
     """These are not settings with a default of their own, unlike everything else that ~ would take away."""
-    assert "all" not in compose(["task=text", "~task.corpus.files.all"]).task.corpus.files
+    assert set(compose(["task=text", "~task.corpus.fractions.test"]).task.corpus.fractions) == {"train", "valid"}
 
 
 def test_a_sweep_over_studies_is_refused():

@@ -8,6 +8,7 @@ import pytest
 
 from ablations.compose import CONF
 from ablations.errors import shell
+from ablations.help import help_text
 
 ROOT = CONF.parent
 # train.py with the work replaced: seed 1 is a mistake, seed 2 a bug, the others succeed.
@@ -46,7 +47,8 @@ def command(folder, *arguments, stand_in=False, **environment):
         (["projection=shard"], "did you mean 'shared'"),
         (["optim.lr=-1"], "optim: lr=-1.0 must be above 0"),
         (["seed=0,1"], "add -m"),
-        (["--foo"], "unrecognized arguments: --foo"),
+        (["--multirn"], "did you mean '--multirun'"),
+        (["seed=${nope}"], "no setting is called 'nope'"),
         # In a multirun a mistake in any cell is found before the first cell runs.
         (["-m", "projection=separate,shared", "projection.kv_heads=2"], "cannot share one map"),
         (["-m", "projection=separate,shard"], "did you mean 'shared'"),
@@ -107,10 +109,10 @@ def test_who_asks_for_tracebacks_gets_them(tmp_path):
     assert "Traceback" in answer.stderr
 
 
-def test_help_names_the_groups_and_their_files(tmp_path):
-    answer = command(tmp_path, "--help")
-    assert answer.returncode == 0
-    assert "projection: additive, block_diagonal" in answer.stdout and "study: causal" in answer.stdout
+@pytest.mark.parametrize("arguments", [["--help"], ["projection=shared", "-h"]], ids=" ".join)
+def test_help_is_the_page_of_groups(tmp_path, arguments):
+    answer = command(tmp_path, *arguments)
+    assert (answer.returncode, answer.stdout, answer.stderr) == (0, help_text(CONF) + "\n", "")
 
 
 def test_the_composed_configuration_can_be_shown(tmp_path):
