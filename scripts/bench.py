@@ -4,6 +4,7 @@
     python scripts/bench.py precision      CPU: bfloat16 against float32, in a whole step
     python scripts/bench.py storage        CPU: one matrix per head or role against one big one, in a whole step
     python scripts/bench.py key_width      CPU: the product q k^T over the width of a key
+    python scripts/bench.py sweep          composing, submitting and skipping the cells of a sweep, in ms a cell
 
 Interleaved in one process, medians of ratios, one thread, since machines are noisy. `--save` keeps every sample of the
 last two in results/measurements/, where claims read them.
@@ -11,8 +12,12 @@ last two in results/measurements/, where claims read them.
 
 import argparse
 import json
+import os
+import shutil
 import statistics
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,11 +29,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ablations import provenance
+from ablations import provenance, record
 from ablations.compose import compose
 from ablations.config import TrainerConfig
 from ablations.device import find_place
 from ablations.files import write_text
+from ablations.sweep.batch import batches
+from ablations.sweep.launch import launch
+from ablations.sweep.plan import Cell, plan
+from data.prepare import prepare
 from models import attention
 from models.init import initialise
 from models.projections.score import DotProduct
@@ -113,6 +122,47 @@ def interleaved(steps: dict[str, Callable[[], None]], rounds: int) -> dict[str, 
     return times
 
 
+def sweep(cells: int) -> None:
+    """Composes, submits and skips so many cells. On a machine of a SLURM cluster the jobs are held, and cancelled.
+
+    Elsewhere a stand-in for `sbatch` takes them. The time of child processes is part of the price.
+    """
+    slurm = shutil.which("scontrol") is not None and subprocess.run(["scontrol", "ping"]).returncode == 0
+    with tempfile.TemporaryDirectory() as folder:
+        for program, answer in (("sbatch", "echo Submitted batch job 1"), ("srun", ""), ("squeue", "")):
+            (Path(folder) / program).write_text(f"#!/bin/sh\n{answer}\n")
+            (Path(folder) / program).chmod(0o755)
+        if not slurm:
+            os.environ["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"
+        words = [
+            "projection=separate,shared,q_is_k,k_is_v,q_is_v,identity,gqa,mqa,low_rank,shared_scaled",
+            "optim.lr=1e-3,2e-3",
+            f"seed=range(0,{cells // 20})",
+            *("cluster=slurm", "cluster.partition=main", "cluster.gpus_per_cell=0", "+cluster.extra.hold=true"),
+            *("study.name=bench", f"paths.results={folder}/results"),
+        ]
+        digest = prepare(compose([]).task, None, "data/cache").digest  # texts are prepared once, before any sweep
+        planned: list[Cell] = []
+        cost("compose, check, sign", cells, lambda: planned.extend(plan(words)))
+        cost("freeze and submit", cells, lambda: launch(planned))
+        if slurm:
+            cost("ask again while they wait", cells, lambda: launch(plan(words)))
+            subprocess.run(["scancel", *(f"--name={b.name}" for b in batches(planned[0].results))], check=True)
+        template = record.load(next(Path("results/records/characters").glob("*.json"))) | {"data": {"digest": digest}}
+        for cell in planned:
+            own = {"study": "bench", "config": cell.plain, "signature": cell.signature, "seed": cell.config.seed}
+            write_text(record.path(cell.results, template | own), json.dumps(template | own, indent=1))
+        cost("ask again when all are finished", cells, lambda: launch(plan(words)))
+
+
+def cost(name: str, cells: int, work: Callable[[], None]) -> None:
+    """Prints what the work costs a cell."""
+    begun, before = time.perf_counter(), sum(os.times()[:4])
+    work()
+    wall, cpu = time.perf_counter() - begun, sum(os.times()[:4]) - before
+    print(f"-- {name}: {1000 * wall / cells:.2f} ms a cell, {1000 * cpu / cells:.2f} ms of them CPU (n={cells})")
+
+
 def save(name: str, samples: dict[str, list[float]]) -> None:
     """Keeps the samples for claims."""
     kept = {
@@ -130,11 +180,15 @@ def save(name: str, samples: dict[str, list[float]]) -> None:
 def main() -> None:
     """Runs one benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("attention", "precision", "storage", "key_width"))
+    parser.add_argument("what", choices=("attention", "precision", "storage", "key_width", "sweep"))
+    parser.add_argument("--cells", type=int, default=2000, help="sweep: how many, a multiple of 20")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--save", action="store_true", help="storage, key_width: keep the samples for claims")
     given = parser.parse_args()
     torch.set_num_threads(1)
+    if given.what == "sweep":
+        sweep(given.cells)
+        return
     if given.what in ("storage", "key_width"):
         samples = (storages if given.what == "storage" else key_widths)(given.rounds)
         if given.save:

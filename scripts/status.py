@@ -1,8 +1,9 @@
 """How a study is getting on: what is finished, running, waiting, failed and missing.
 
-python scripts/status.py study=sharing             the words that the study was launched with
-python scripts/status.py study=sharing --watch     again every five seconds, until nothing runs or waits
-python scripts/status.py                           every study that was launched from here
+python scripts/status.py sharing                    a study by its name
+python scripts/status.py sharing --watch            again every five seconds, until nothing runs or waits
+python scripts/status.py study=sharing seed=7,8     exactly what was typed after `python train.py`
+python scripts/status.py                            every study that was launched from here
 """
 
 import argparse
@@ -19,7 +20,7 @@ from ablations.errors import shell
 def main() -> None:
     """Prints the state of every cell."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("words", nargs="*", help="what was typed after `python train.py`, without -m")
+    parser.add_argument("words", nargs="*", help="a study, or what was typed after `python train.py`")
     parser.add_argument("--watch", action="store_true", help="look again until nothing runs or waits")
     parser.add_argument("--every", type=float, default=5.0, metavar="SECONDS", help="between two looks (5)")
     parser.add_argument("--results", default="results", help="the results folder, where no words say it")
@@ -28,9 +29,12 @@ def main() -> None:
     from ablations.sweep import show, status
 
     def look() -> dict[str, list[status.State]]:
-        if asked.words:
-            return {"": status.of_words(asked.words)}
-        return status.of_launched(Path(asked.results))
+        results = Path(asked.results)
+        if not asked.words:
+            return status.of_launched(results)
+        if all("=" not in word for word in asked.words):
+            return {name: status.of_study(results, name) for name in asked.words}
+        return {"": status.of_words(asked.words)}
 
     if not asked.watch:
         show.once(look())

@@ -1,5 +1,6 @@
 """Cells as tasks of SLURM job arrays, by way of submitit."""
 
+import os
 import shlex
 import shutil
 import time
@@ -28,6 +29,9 @@ class Attempt:
             import submitit
 
             submitit.helpers.TorchDistributedEnvironment().export(set_cuda_visible_devices=False)
+            os.environ["MASTER_ADDR"] = (
+                "127.0.0.1"  # all on one node, whose name in SLURM need not be one of the network
+            )
         shell(run_frozen)(Path(file))
 
     def checkpoint(self, file: str, processes: int) -> Any:
@@ -67,8 +71,9 @@ def submit(cells: Sequence[Cell], files: Sequence[Path]) -> None:
     finally:
         if jobs:
             study = cells[0].config.study.name
+            where = "" if str(results) == "results" else f" --results {results}"
             print(
-                f"look:   python scripts/status.py study={study} --watch\ncancel: scancel {' '.join(jobs)}", flush=True
+                f"look:   python scripts/status.py {study}{where} --watch\ncancel: scancel {' '.join(jobs)}", flush=True
             )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ablations import record
+from ablations.compose import CONF
 from ablations.sweep import batch, frozen
 from ablations.sweep.cell import FAILED
 from ablations.sweep.plan import plan
@@ -39,6 +40,21 @@ def of_words(words: Sequence[str]) -> list[State]:
     if len(precisions) == 1:  # `auto` was settled where they run
         cells = plan([f"trainer.precision={precisions.pop()}", *words])
     return of_configs(results, name, {cell.signature: cell.plain for cell in cells} | configs)
+
+
+def of_study(results: Path, name: str) -> list[State]:
+    """All cells of a study by its name: those that its file asks for, if it has one, were launched or are on record.
+
+    Raises ValueError for a name that nothing is known of.
+    """
+    if (CONF / "study" / f"{name}.yaml").exists():
+        return of_words([f"study={name}", f"paths.results={results}"])
+    configs = _launched(results, name) | _recorded(results, name)
+    if not configs:
+        raise ValueError(
+            f"nothing is known of a study {name!r} under {results}: no file in conf/study, no launch, no record"
+        )
+    return of_configs(results, name, configs)
 
 
 def of_launched(results: Path) -> dict[str, list[State]]:
