@@ -30,7 +30,7 @@ class Attempt:
 
             submitit.helpers.TorchDistributedEnvironment().export(set_cuda_visible_devices=False)
             os.environ["MASTER_ADDR"] = (
-                "127.0.0.1"  # all on one node, whose name in SLURM need not be one of the network
+                "127.0.0.1"  # one node, whose SLURM name need not be a network name
             )
         shell(run_frozen)(Path(file))
 
