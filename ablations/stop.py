@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, NoReturn, Self
 
-SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)
+SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2, signal.SIGINT)
 
 
 class Stop:
@@ -58,14 +58,17 @@ class Stop:
         if number == signal.SIGUSR2 and callable(requeue):
             requeue(number, None)  # the first process of a job asks SLURM to queue it again, and exits
             os._exit(0)  # any other process: an exit code would end the first one before it has asked
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
         if number == signal.SIGTERM:
             _queue_again_if_preempted()
         sys.exit(128 + number)
 
     def _told(self, number: int, _: FrameType | None) -> None:
+        impatient = number == self.signal == signal.SIGINT  # Ctrl-C twice: whoever types it wants to leave now
         if self.signal != signal.SIGUSR2:  # "queue me again" is more than "go away", whichever comes first
             self.signal = number
-        if not self._holding:
+        if impatient or not self._holding:
             self.leave()
 
 

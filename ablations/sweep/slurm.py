@@ -29,9 +29,7 @@ class Attempt:
             import submitit
 
             submitit.helpers.TorchDistributedEnvironment().export(set_cuda_visible_devices=False)
-            os.environ["MASTER_ADDR"] = (
-                "127.0.0.1"  # one node, whose SLURM name need not be a network name
-            )
+            os.environ["MASTER_ADDR"] = "127.0.0.1"  # one node, whose SLURM name need not be a network name
         shell(run_frozen)(Path(file))
 
     def checkpoint(self, file: str, processes: int) -> Any:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ablations import record as records
+from ablations import tables
 
 Record = dict[str, Any]
 LONGEST_TAG = 64  # characters; W&B refuses more
@@ -33,9 +34,11 @@ def outcome(record: Record, draw: bool = True) -> Outcome:
 
 def numbers(record: Record) -> dict[str, float | str]:
     """Every score of every split, the costs, and the status: whatever the tables of a study are made of."""
+    scores = flat(record.get("scores") or {})
+    scores = {name: value for name, value in scores.items() if name.rpartition("/")[2] in (*tables.SCORES, "nll")}
     budget = record.get("budget") or {}
     costs = {f"cost/{name}": budget[name] for name in COSTS if name in budget}
-    return {**flat(record.get("scores") or {}), **costs, "status": record["status"]}
+    return {**scores, **costs, "status": record["status"]}
 
 
 def flat(scores: dict[str, dict[str, Any]]) -> dict[str, float]:

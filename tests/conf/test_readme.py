@@ -83,6 +83,7 @@ def test_parameters_and_cache_of_a_strategy_are_those_it_states(row):
         ("model", rows("name | width, heads, layers | language model | translator |")),
         ("analysis", rows("name | observes")),
         ("study", STUDIES),
+        ("cluster", rows("`cluster=` | runs")),
     ],
 )
 def test_every_choice_has_a_row(group, table):

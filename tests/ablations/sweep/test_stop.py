@@ -48,6 +48,19 @@ def test_what_was_learnt_is_kept_to_the_last_step_and_bit(cache, tmp_path, monke
     assert all(torch.equal(a[name], b[name]) for name in a)
 
 
+def test_ctrl_c_saves_and_a_second_one_does_not_wait(cache, tmp_path, monkeypatch):
+    taken = told_at_seventh(monkeypatch, signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        run.run(config(cache, tmp_path / "once", *OPTIONS), [])
+    assert len(taken) == 7
+    do(cache, tmp_path / "once", *OPTIONS)
+    assert len(taken) == 12, "from step 8 on"
+    with pytest.raises(KeyboardInterrupt), stop.Stop() as stopping, stopping.held():
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        pytest.fail("waited")
+
+
 def test_usr2_goes_to_the_queue_once_everything_is_saved(cache, tmp_path, monkeypatch):
     def queue_again(number, _):
         assert list(tmp_path.glob("work/*/checkpoint.pt"))
