@@ -1,6 +1,8 @@
 """Cells as tasks of SLURM job arrays, by way of submitit."""
 
 import os
+import contextlib
+import io
 import shlex
 import shutil
 import time
@@ -60,12 +62,13 @@ def submit(cells: Sequence[Cell], files: Sequence[Path]) -> None:
             handed = batch.write(results, cluster.kind, some)
             executor.update_parameters(**_parameters(cluster, handed.name))
             arguments = [str(file.resolve()) for file in files[start : start + cluster.batch]]
-            submitted = executor.map_array(Attempt(), arguments, [cluster.processes] * len(some))
+            with contextlib.redirect_stderr(io.StringIO()):  # submitit shows what sbatch says, and we say it below
+                submitted = executor.map_array(Attempt(), arguments, [cluster.processes] * len(some))
             jobs.append(str(submitted[0].job_id).partition("_")[0])
             print(f"submitted {len(some)} runs as SLURM job {jobs[-1]}", flush=True)
     except FailedJobError as refusal:
-        said = " ".join(line.strip() for line in str(refusal).splitlines() if "error" in line) or str(refusal)
-        raise ValueError(f"SLURM refuses the jobs: {said}") from None
+        said = [line.partition("error: ")[2] for line in str(refusal).splitlines() if "error: " in line]
+        raise ValueError(f"SLURM refuses the jobs: {'; '.join(said) or refusal}") from None
     finally:
         if jobs:
             study = cells[0].config.study.name

@@ -152,9 +152,10 @@ def test_job_arrays_in_batches_and_what_waits_is_not_submitted_again(cache, tmp_
     )
 
 
-def test_what_slurm_refuses_is_one_sentence(cache, tmp_path, slurm):
-    with pytest.raises(ValueError, match="SLURM refuses the jobs: sbatch: error: Invalid job array specification"):
+def test_what_slurm_refuses_is_one_sentence(cache, tmp_path, slurm, capfd):
+    with pytest.raises(ValueError, match="SLURM refuses the jobs: Invalid job array specification"):
         launch(on_slurm(cache, tmp_path, "seed=range(0,10)", "cluster.batch=10"))
+    assert capfd.readouterr().err == ""
 
 
 def test_without_slurm_nothing_is_frozen_or_handed_out(cache, tmp_path, monkeypatch):
