@@ -3,6 +3,7 @@
 # make tables   every table from the records alone
 # make claims   the verdict on every claim, from the records, measurements and exact checks, with its pictures
 # make figures  pictures of every study from the records alone
+# make dashboard    every finished study in trackio, in a browser on this machine: no account, no network
 # make lint     ruff and pyright
 # make wheelhouse   every package as a wheel in wheelhouse/, for machines without a network
 # The first call makes a virtual environment in .venv; with packages there, nothing needs the network.
@@ -16,10 +17,10 @@ PY := .venv/bin/python
 WHEELHOUSE ?= $(wildcard wheelhouse)
 LACKING = error: not everything is in $(WHEELHOUSE): repeat make wheelhouse with this Python where there is a network, or say \
 	make setup WHEELHOUSE= to install from the network
-SOURCES := $(shell find ablations conf data models scripts tests -name '*.py' -o -name '*.yaml' 2>/dev/null | grep -v data/cache) \
+SOURCES := $(shell find ablations conf data hydra_plugins models scripts tests -name '*.py' -o -name '*.yaml' 2>/dev/null | grep -v data/cache) \
            train.py evaluate.py pyproject.toml Makefile README.md
 
-.PHONY: setup wheelhouse demo test tables claims figures lint clean
+.PHONY: setup wheelhouse demo test tables claims figures dashboard lint clean
 
 setup: .venv/ready
 
@@ -65,6 +66,9 @@ tables: .venv/ready
 
 claims: figures
 	$(PY) scripts/claims.py
+
+dashboard: .venv/ready
+	$(PY) scripts/dashboard.py --trackio
 
 figures: .venv/ready
 	$(PY) scripts/figures.py
