@@ -78,8 +78,8 @@ def cell_named(overrides: Sequence[str]) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if named := [o for o in overrides if not o.startswith("hydra.")]:
-            error.add_note(f"(in {' '.join(named)})")
+        if overrides:
+            error.add_note(f"(in {' '.join(overrides)})")
         raise
 
 
@@ -98,7 +98,7 @@ def _choices(overrides: Sequence[str]) -> list[list[str]]:
                 raise ValueError(f"{o.input_line} lists several studies: ask for one at a time")
             if not choices[key]:
                 raise ValueError(f"{o.input_line} lists no value: there is nothing to run")
-    return list(choices.values())
+    return [values for key, values in choices.items() if not re.match(r"hydra[./]", key)]  # of no use to a run
 
 
 def _plain_value(override: Override) -> bool:
