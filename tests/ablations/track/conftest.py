@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 
 OURS = ("WANDB_DATA_DIR", "WANDB_SILENT", "WANDB_ERROR_REPORTING", "HF_HUB_OFFLINE")  # set by our code for the process
@@ -12,3 +14,6 @@ def no_account(monkeypatch, tmp_path):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("NETRC", str(tmp_path / "none"))
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    yield
+    if "wandb" in sys.modules:
+        sys.modules["wandb"].teardown()  # it would remember a key

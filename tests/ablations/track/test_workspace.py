@@ -95,21 +95,21 @@ def test_whatever_else_a_study_sweeps_separates_the_groups():
     assert workspace.grouping(two_tasks) == ["task.name", "strategy"]
 
 
-def test_the_runs_of_a_study_are_those_its_file_plans_before_any_has_run(tmp_path):
-    planned = workspace.planned("sharing", str(tmp_path))
-    assert {run["sites"]["decoder"] for run in planned} >= {"separate", "shared"}
-    assert spec(planned, "sharing")["runSets"][0]["grouping"][0]["name"] == "strategy.value"
-    with pytest.raises(ValueError, match="study='sharng' .* did you mean 'sharing'"):
-        workspace.planned("sharng", str(tmp_path))
-
-
-def test_the_command_writes_a_file_without_network(tmp_path):
+def test_the_command_writes_what_a_study_plans_before_any_run_and_without_network(tmp_path):
     file = tmp_path / "workspace.json"
     command = [sys.executable, "scripts/dashboard.py", "--study", "demo", "--json", str(file)]
-    answer = subprocess.run(command, cwd=CONF.parent, capture_output=True, text=True)
+    answer = subprocess.run([*command, "--results", str(tmp_path)], cwd=CONF.parent, capture_output=True, text=True)
     assert answer.returncode == 0 and not answer.stderr, answer.stderr
     made = json.loads(file.read_text())
     assert made["displayName"] == "Study demo" and made["project"] == "qkv-ablations"
+    section = made["spec"]["section"]
+    assert list(panels(section)) == SECTIONS
+    assert [group["name"] for group in section["runSets"][0]["grouping"]] == ["task.value.name", "strategy.value"]
+
+
+def test_a_study_that_nobody_planned_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="study='sharng' .* did you mean 'sharing'"):
+        workspace.planned("sharng", str(tmp_path))
 
 
 @pytest.mark.parametrize(("entity", "sentence"), [("", "as in --entity my-team"), ("team", "not saved .no API key")])
