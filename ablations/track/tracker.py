@@ -105,9 +105,10 @@ def open_tracker(tracking: TrackingConfig, record: dict[str, Any], folder: str |
 
         mirror = trackio_run.start(record, folder.parent / trackio_run.FOLDER)
     elif tracking.name != "none":
-        from ablations.track import wandb_run
+        from ablations.track import background, wandb_run
 
-        mirror = wandb_run.start(tracking, record, folder, last)
+        # Importing wandb takes a second and a network that is not there three more.
+        mirror = background.Background("W&B", lambda: wandb_run.start(tracking, record, folder, last))
     return Tracker(folder / FILE, mirror, lines)
 
 

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from ablations import record, writers
 from ablations.compose import CONF
-from tests.ablations.cells import asked
+from tests.ablations.cells import asked, timeless
 
 ROOT = CONF.parent
 STUDY = "night"
@@ -186,15 +186,13 @@ class Study:
     def assert_like(self, other: "Study") -> None:
         """The same end as the other's: every cell finished, recorded once, and the same tables bit for bit."""
         assert self.status() == dict.fromkeys(self.cells, "finished"), self.told()
+        mine, others = self.records(), other.records()
         for cell in self.cells:
-            assert self.told().count(f"{self.records()[cell]['signature']}.json") == 1, "recorded by one job, once"
-            assert steps(self.logged(cell)) == steps(other.logged(cell))
+            assert self.told().count(f"{mine[cell]['signature']}.json") == 1, "recorded by one job, once"
+            assert timeless(mine[cell]["curve"]) == timeless(others[cell]["curve"])
+            steps = [json.loads(line)["step"] for line in self.logged(cell).splitlines()]
+            assert steps == [line["step"] for line in mine[cell]["curve"]], "no step logged twice, or lost"
         assert self.tables() == other.tables()
-
-
-def steps(logged: bytes) -> list[int]:
-    """The steps that were logged."""
-    return [json.loads(line)["step"] for line in logged.splitlines()]
 
 
 def _cell(entry: dict[str, Any]) -> str:
