@@ -54,6 +54,8 @@ def _clear() -> None:
     lab = Path(os.environ["SLURM_CONF"]).parent.parent
     subprocess.run([SLURM_UP, "drain"], env={**os.environ, "SLURM_LAB_DIR": str(lab)}, check=True, timeout=120)
     slurm("scontrol", "update", "PartitionName=low", "State=UP")
+    if any(state in slurm("sinfo", "--noheader", "--format=%T") for state in ("drain", "down")):
+        slurm("scontrol", "update", "NodeName=lab0", "State=RESUME")
 
 
 @pytest.fixture

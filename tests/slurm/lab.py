@@ -7,6 +7,7 @@ by itself.
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -96,6 +97,13 @@ class Study:
         wanted = ",".join(states) or "all"
         lines = slurm("squeue", "--noheader", "--array", f"--states={wanted}", "--format=%i %j").splitlines()
         return [job for job, name in map(str.split, lines) if name in batches]
+
+    def steps(self) -> list[int]:
+        """SLURM's own processes that still look after its jobs on the node."""
+        mine = "|".join(
+            slurm("squeue", "--noheader", "--array", f"--jobs={','.join(self.jobs())}", "--format=%A").split()
+        )
+        return [pid for pid in _processes() if re.match(rf"slurmstepd: \[({mine})\.", _command(pid))]
 
     def folder(self, cell: str) -> Path:
         """Where a cell works."""
@@ -202,6 +210,13 @@ def _cell(entry: dict[str, Any]) -> str:
 
 def _processes() -> list[int]:
     return sorted(int(folder.name) for folder in Path("/proc").iterdir() if folder.name.isdecimal())
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
+    except OSError:  # gone meanwhile
+        return ""
 
 
 def _has_open(pid: int, file: Path) -> bool:

@@ -88,9 +88,12 @@ def test_node_failure_while_somebody_watches(study: Study, undisturbed: Study):
     assert watching.returncode == 130
     assert len(study.jobs("RUNNING")) == 4
 
+    slurm("scontrol", "update", "PartitionName=low", "State=DOWN")
     slurm("scontrol", "update", "NodeName=lab0", "State=DOWN", "Reason=test")
     until("all wait for a node", lambda: len(study.jobs("PENDING")) == 4)
+    until("nothing is left on the node", lambda: not study.steps())
     until("the node is back", lambda: "idle" in slurm("sinfo", "--noheader", "--format=%T"))
+    slurm("scontrol", "update", "PartitionName=low", "State=UP")
     study.quiet()
     assert [study.resumed(cell) for cell in ALL] == [True] * 4
     assert len(study.jobs()) == 4
