@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -92,6 +93,7 @@ def test_node_failure_while_somebody_watches(study: Study, undisturbed: Study):
     slurm("scontrol", "update", "NodeName=lab0", "State=DOWN", "Reason=test")
     until("all wait for a node", lambda: len(study.jobs("PENDING")) == 4)
     until("nothing is left on the node", lambda: not study.steps())
+    time.sleep(3)  # slurmd notices within a second; SLURM's usual wait before it queues a job again is two minutes
     until("the node is back", lambda: "idle" in slurm("sinfo", "--noheader", "--format=%T"))
     slurm("scontrol", "update", "PartitionName=low", "State=UP")
     study.quiet()
