@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,19 +36,29 @@ def locked(file: Path) -> Iterator[bool]:
     """Holds the lock of a file, made if need be; gives False where another process has it. The lock dies with us."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("a") as held:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            got = True
-        except BlockingIOError:
-            got = False
-        except OSError:  # a file system without locks cannot tell; SLURM's own list of jobs still does
-            got = True
+        got = _take(held, fcntl.LOCK_EX)
+        for _ in range(20):
+            if got:
+                break
+            time.sleep(0.1)  # it may be somebody who only looks
+            got = _take(held, fcntl.LOCK_EX)
         yield got
 
 
 def is_locked(file: Path) -> bool:
     """Whether some process holds the lock of this file."""
-    if not file.exists():
+    try:
+        with file.open("rb") as looked_at:
+            return not _take(looked_at, fcntl.LOCK_SH)
+    except FileNotFoundError:
         return False
-    with locked(file) as got:
-        return not got
+
+
+def _take(file: IO[Any], kind: int) -> bool:
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks cannot tell; SLURM's own list of jobs still does
+        return True
+    return True

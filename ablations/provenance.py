@@ -6,6 +6,9 @@ import importlib.metadata
 import platform
 import subprocess
 from pathlib import Path
+from typing import Any
+
+from ablations.claims.schema import known_rules
 
 LIBRARIES = ("torch", "numpy", "hydra-core", "omegaconf", "sentencepiece", "sacrebleu")
 SOURCES = ("models", "data", "ablations", "conf", "train.py", "evaluate.py", "requirements.txt")
@@ -32,6 +35,11 @@ def code() -> dict[str, str | bool | None]:
     """The commit, and whether sources differ from it, new files included; None outside a git checkout."""
     commit = _git("rev-parse", "HEAD")
     return {"commit": commit, "dirty": bool(_git("status", "--porcelain", "--", *SOURCES)) if commit else None}
+
+
+def origin() -> dict[str, Any]:
+    """What a record says of the code it comes from, and of the claims' rules as they stand before the run."""
+    return {"code": code(), "claims": known_rules()}
 
 
 def digest() -> str:

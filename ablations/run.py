@@ -11,7 +11,6 @@ from typing import Any
 from torch import nn
 
 from ablations import checkpoint, provenance, record
-from ablations.claims.schema import known_rules
 from ablations.compose import to_plain
 from ablations.config import RunConfig, check
 from ablations.device import Place, find_place
@@ -29,14 +28,14 @@ from data.prepare import prepare
 from data.prepared import Prepared
 
 
-def run(config: RunConfig, overrides: list[str], code: dict[str, Any] | None = None) -> float:
+def run(config: RunConfig, overrides: list[str], origin: dict[str, Any] | None = None) -> float:
     """Trains, scores and records one run; returns nats per token on the validation split, the sweeper's objective.
 
     The record lies in `<results>/records/<study>/`, everything else in `<results>/work/<signature>/`. A run that
     stopped half-way continues from its checkpoint; one whose record says finished or diverged is not trained again.
-    A run that breaks leaves a record that says failed, and is tried again when asked for again. `code` says which
-    commit the record tells of, where that is not what lies here now. Raises ValueError where another process is at
-    work on the same run.
+    A run that breaks leaves a record that says failed, and is tried again when asked for again. `origin` is what the
+    record says of code and claims, where that is not what lies here now (`provenance.origin`). Raises ValueError where
+    another process is at work on the same run.
     """
     check(config)
     place = find_place(config.trainer)
@@ -46,7 +45,8 @@ def run(config: RunConfig, overrides: list[str], code: dict[str, Any] | None = N
     prepared = prepare(config.task, config.paths.corpora, config.paths.cache)
 
     def known() -> dict[str, Any] | None:
-        return None if config.rerun else record.find(results, signature, config.study.name)
+        look = place.rank == 0 and not config.rerun
+        return place.broadcast(record.find(results, signature, config.study.name) if look else None)
 
     if (found := known()) is not None:
         return _known(found, plain, prepared, results, place)
@@ -58,12 +58,14 @@ def run(config: RunConfig, overrides: list[str], code: dict[str, Any] | None = N
             )
         if (found := known()) is not None:  # by whoever held the lock until now
             return _known(found, plain, prepared, results, place)
+        for torn in folder.glob(".*.tmp"):  # what a kill left of a checkpoint
+            torn.unlink(missing_ok=True)
         model = build(config, prepared).to(place.device)
         trainer = _trainer(config, model, prepared, place, folder, signature)
         if place.rank != 0:  # every process trains, the first one scores and records
             _fit(trainer, stop, lambda numbers: None)
             return place.end(None)
-        entry = _new_record(plain, signature, overrides, prepared, place, code or provenance.code())
+        entry = _new_record(plain, signature, overrides, prepared, place) | (origin or provenance.origin())
         return place.end(_train_and_score(config, entry, trainer, stop, model, prepared, folder))
 
 
@@ -89,16 +91,16 @@ def _train_and_score(
                 checkpoint.save(folder / "model.pt", {"signature": signature, "model": model.state_dict()})
                 entry |= _scores(config, model, prepared, folder)
             entry |= {"finished": provenance.now(), "seconds": round(time.time() - started, 1)}
-            written = record.write(entry, results)  # before the mirror, which may take its time
-            tracker.show(entry)
+            written = record.write(entry, results)
+            for leftover in ("checkpoint.pt", "best.pt"):
+                (folder / leftover).unlink(missing_ok=True)
+            _announce(entry, written)
+            tracker.show(entry)  # last, since a dashboard may take its time
     except Exception as error:
         if record.find(results, signature, config.study.name) is None:  # rerun=true has one, and it still holds
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
             record.write({**entry, "status": "failed", "reason": reason, "finished": provenance.now()}, results)
         raise
-    for leftover in ("checkpoint.pt", "best.pt"):
-        (folder / leftover).unlink(missing_ok=True)
-    _announce(entry, written)
     return _objective(entry)
 
 
@@ -173,12 +175,7 @@ def _objective(entry: dict[str, Any]) -> float:
 
 
 def _new_record(
-    plain: dict[str, Any],
-    signature: str,
-    overrides: list[str],
-    prepared: Prepared,
-    place: Place,
-    code: dict[str, Any],
+    plain: dict[str, Any], signature: str, overrides: list[str], prepared: Prepared, place: Place
 ) -> dict[str, Any]:
     sites = record.site_names(plain)
     return {
@@ -193,12 +190,10 @@ def _new_record(
         "started": provenance.now(),
         "versions": provenance.versions(),
         "machine": place.facts(),
-        "code": {name: code[name] for name in ("commit", "dirty")},
         "command": shlex.join(["python", "train.py", *overrides]),
         "overrides": overrides,
         "config": plain,
         "data": prepared.facts,
-        "claims": known_rules(),  # as they stand before the run
         "scores": {},
         "samples": [],
     }

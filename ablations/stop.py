@@ -6,15 +6,15 @@ and a preempted job that leaves of its own accord has failed in the eyes of SLUR
 """
 
 import os
-import re
 import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, NoReturn, Self
+
+from ablations.sweep.jobs import queue_again_if_preempted
 
 SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2, signal.SIGINT)
 
@@ -32,7 +32,10 @@ class Stop:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._told) for number in SIGNALS}
+            heard = [
+                number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN
+            ]  # nohup ignores HUP
+            self._before = {number: signal.signal(number, self._told) for number in heard}
         return self
 
     def __exit__(self, *_: Any) -> None:
@@ -56,12 +59,11 @@ class Stop:
         requeue = self._before.get(number)
         self.__exit__()
         if number == signal.SIGUSR2 and callable(requeue):
-            requeue(number, None)  # the first process of a job asks SLURM to queue it again, and exits
-            os._exit(0)  # any other process: an exit code would end the first one before it has asked
+            _requeue(requeue)
         if number == signal.SIGINT:
             raise KeyboardInterrupt
         if number == signal.SIGTERM:
-            _queue_again_if_preempted()
+            queue_again_if_preempted()
         sys.exit(128 + number)
 
     def _told(self, number: int, _: FrameType | None) -> None:
@@ -72,14 +74,14 @@ class Stop:
             self.leave()
 
 
-def _queue_again_if_preempted() -> None:
-    """In a SLURM job that runs and is being preempted; not in one that was cancelled or is queued again anyway."""
-    if os.environ.get("SLURM_PROCID") != "0":
-        return
-    job, array = os.environ["SLURM_JOB_ID"], os.environ.get("SLURM_ARRAY_JOB_ID")
-    if array:  # the plain number of an array's last task means all of its tasks
-        job = f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}"
-    said = subprocess.run(["scontrol", "show", "job", job], capture_output=True, text=True, timeout=60).stdout
-    preempted = re.search(r"\bPreemptTime=(\S+)", said)
-    if "JobState=RUNNING" in said and preempted and preempted[1] != "None":  # the time of an earlier one stays
-        subprocess.run(["scontrol", "requeue", job], timeout=60)
+def _requeue(handler: Callable[[int, None], object]) -> NoReturn:
+    """By submitit's own handler, in the first process of a job. Raises ValueError where the job may not wait again."""
+    from submitit.core.utils import UncompletedJobError
+
+    try:
+        handler(signal.SIGUSR2, None)
+    except UncompletedJobError:
+        raise ValueError(
+            "the time limit has come more often than cluster.max_num_timeout allows: ask again, and the run goes on"
+        ) from None
+    os._exit(0)  # any other process: an exit code would end the first one before it has asked

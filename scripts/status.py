@@ -25,21 +25,22 @@ def main() -> None:
     parser.add_argument("--every", type=float, default=5.0, metavar="SECONDS", help="between two looks (5)")
     parser.add_argument("--results", default="results", help="the results folder, where no words say it")
     asked = parser.parse_args()
+    if asked.every <= 0:
+        raise ValueError(f"--every {asked.every}: seconds between two looks are more than 0")
 
     from ablations.sweep import show, status
 
-    def look() -> dict[str, list[status.State]]:
-        results = Path(asked.results)
-        if not asked.words:
-            return status.of_launched(results)
-        if all("=" not in word for word in asked.words):
-            return {name: status.of_study(results, name) for name in asked.words}
-        return {"": status.of_words(asked.words)}
-
-    if not asked.watch:
-        show.once(look())
-        return
-    show.watch(look, lambda: time.sleep(asked.every))
+    results = Path(asked.results)
+    if not asked.words:
+        studies = status.all_launched(results)
+    elif all("=" not in word for word in asked.words):
+        studies = [status.of_name(results, name) for name in asked.words]
+    else:
+        studies = [status.of_words(asked.words)]
+    if asked.watch:
+        show.watch(studies, lambda: time.sleep(asked.every))
+    else:
+        show.once({study.name: study.look() for study in studies})
 
 
 if __name__ == "__main__":

@@ -6,18 +6,16 @@ alive while its launcher holds a lock on that file; a batch of SLURM gives its n
 
 import hashlib
 import json
-import shutil
-import subprocess
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ablations.files import is_locked, write_text
+from ablations.sweep import jobs
 from ablations.sweep.plan import Cell
 
 FORMAT = 1
-PENDING = ("PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SUSPENDED", "CONFIGURING")
 
 
 @dataclass(frozen=True)
@@ -32,6 +30,10 @@ class Batch:
     def name(self) -> str:
         """Also the name of the SLURM job."""
         return self.file.stem
+
+    def free_of(self, signatures: Collection[str]) -> bool:
+        """Whether none of these cells is in it."""
+        return set(self.signatures).isdisjoint(signatures)
 
 
 def write(results: Path, cluster: str, cells: Sequence[Cell]) -> Batch:
@@ -49,9 +51,10 @@ def batches(results: Path) -> list[Batch]:
     for file in sorted((results / "work" / "batches").glob("*.json")):
         try:
             plain = json.loads(file.read_text(encoding="utf-8"))
-            assert plain["format"] == FORMAT
+            if plain["format"] != FORMAT:
+                raise ValueError(plain["format"])
             found.append(Batch(file, plain["cluster"], plain["signatures"]))
-        except (ValueError, KeyError, AssertionError):
+        except (ValueError, KeyError, TypeError):
             raise ValueError(f"{file} cannot be read: delete it once nothing of that launch runs any more") from None
     return found
 
@@ -67,39 +70,18 @@ class Task:
 def alive(results: Path, wanted: Collection[str]) -> dict[str, Task]:
     """Signature -> where it waits or runs, of those wanted cells that a launch still holds or some process runs.
 
-    Raises ValueError where SLURM has such cells and does not answer.
+    Raises jobs.NoAnswerError where SLURM has such cells and does not answer.
     """
     held: dict[str, Task] = {}
-    jobs: dict[str, list[tuple[str, int, str]]] | None = None
-    for batch in batches(results):
-        if set(wanted).isdisjoint(batch.signatures):
-            continue
-        if batch.cluster == "slurm":
-            jobs = _queue() if jobs is None else jobs
-            for job, index, state in jobs.get(batch.name, []):
-                held[batch.signatures[index]] = Task("waiting" if state in PENDING else "running", f"SLURM job {job}")
-        elif is_locked(batch.file):
+    ours = [batch for batch in batches(results) if not batch.free_of(wanted)]
+    queue = jobs.queued(batch.name for batch in ours if batch.cluster == "slurm")
+    for batch in ours:
+        for job in queue.get(batch.name, []):
+            state = "waiting" if job.state in jobs.PENDING else "running"
+            held[batch.signatures[job.index]] = Task(state, f"SLURM job {job.id}")
+        if batch.cluster != "slurm" and is_locked(batch.file):
             held |= {signature: Task("waiting", f"a {batch.cluster} launch") for signature in batch.signatures}
     for signature in wanted:
         if is_locked(results / "work" / signature / "lock"):
             held[signature] = Task("running", held[signature].place if signature in held else "another process")
     return {signature: held[signature] for signature in wanted if signature in held}
-
-
-def _queue() -> dict[str, list[tuple[str, int, str]]]:
-    """Job name -> (job, index in its array, state), of all jobs that SLURM still has to do with."""
-    if shutil.which("squeue") is None:
-        raise ValueError(
-            "runs of this study were handed to SLURM, and there is no squeue here to ask for them: ask on a machine of "
-            "that cluster, or delete the files in work/batches once none of them runs any more"
-        )
-    command = ["squeue", "--me", "--noheader", "--array", "--format=%F|%K|%T|%j"]
-    answer = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    if answer.returncode != 0:
-        raise ValueError(f"SLURM does not answer ({answer.stderr.strip() or 'squeue failed'}): try again when it does")
-    jobs: dict[str, list[tuple[str, int, str]]] = {}
-    for line in answer.stdout.splitlines():
-        job, index, state, name = line.split("|", 3)
-        alone = not index.isdecimal()
-        jobs.setdefault(name, []).append((job if alone else f"{job}_{index}", 0 if alone else int(index), state))
-    return jobs

@@ -8,9 +8,7 @@ from pathlib import Path
 from ablations.compose import from_plain
 from ablations.errors import reason, shell
 from ablations.files import write_text
-from ablations.sweep.frozen import Frozen
-
-FAILED = "failed.txt"  # in a cell's folder: why its last attempt failed, in one sentence
+from ablations.sweep.frozen import FAILED, Frozen
 
 
 def run_frozen(file: Path) -> None:
@@ -20,7 +18,9 @@ def run_frozen(file: Path) -> None:
         frozen.compare()
         from ablations.run import run  # torch comes when everything else is in order
 
-        run(from_plain(frozen.config), frozen.overrides, frozen.code)
+        config = from_plain(frozen.config)
+        config.rerun = config.rerun and frozen.answered() is None  # a job that SLURM starts twice trains once
+        run(config, frozen.overrides, frozen.origin)
 
 
 @contextmanager

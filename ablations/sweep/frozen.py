@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from ablations import provenance
+from ablations import provenance, record
 from ablations.files import write_text
 from ablations.sweep.plan import Cell
 
 FILE = "cell.json"
+FAILED = "failed.txt"  # beside it: why the last attempt failed, in one sentence
 FORMAT = 1
 
 
@@ -21,7 +22,8 @@ class Frozen:
     signature: str
     config: dict[str, Any]
     overrides: list[str]
-    code: dict[str, str | bool | None]  # commit, dirty, digest of the sources
+    origin: dict[str, Any]  # commit, and the claims' rules, as the record will tell them
+    digest: str  # of the program text
     versions: dict[str, str]
     frozen: str  # when
 
@@ -42,26 +44,35 @@ class Frozen:
 
     def compare(self) -> None:
         """Raises ValueError unless code and libraries are still those of the launch."""
-        code, versions = {**provenance.code(), "digest": provenance.digest()}, provenance.versions()
-        if code["digest"] != self.code["digest"]:
+        if provenance.digest() != self.digest:
+            then, now = _commit(self.origin["code"]), _commit(provenance.code())
             raise ValueError(
-                f"the code has changed since this run was launched (then {_commit(self.code)}, now {_commit(code)}): "
+                f"the code has changed since this run was launched (then {then}, now {now}): "
                 "launch it again by the same command, or restore that code"
             )
+        here = provenance.versions()
         for name, version in self.versions.items():
-            if versions[name] != version:
+            if here[name] != version:
                 raise ValueError(
-                    f"{name} is {versions[name]} here and was {version} where this run was launched: "
+                    f"{name} is {here[name]} here and was {version} where this run was launched: "
                     "use that environment, or launch it again from this one"
                 )
+
+    def answered(self) -> dict[str, Any] | None:
+        """The record of this run, if it has come to its end; one that `rerun` is to replace does not count."""
+        found = record.find(self.config["paths"]["results"], self.signature, self.config["study"]["name"])
+        old = found is not None and self.config["rerun"] and found["finished"] < self.frozen
+        return None if old else found
 
 
 class Freezer:
     """Writes down cells; what is the same for all of a launch is looked up once."""
 
     def __init__(self) -> None:
+        self.origin = provenance.origin()
         self._same = {
-            "code": {**provenance.code(), "digest": provenance.digest()},
+            "origin": self.origin,
+            "digest": provenance.digest(),
             "versions": provenance.versions(),
             "frozen": provenance.now(),
         }
@@ -70,6 +81,7 @@ class Freezer:
         """Writes the cell's file, in place of one from an earlier launch, and returns its path."""
         frozen = Frozen(FORMAT, cell.signature, cell.plain, cell.overrides, **self._same)
         file = cell.folder / FILE
+        file.with_name(FAILED).unlink(missing_ok=True)
         write_text(file, json.dumps(vars(frozen), ensure_ascii=False) + "\n")
         return file
 

@@ -1,10 +1,12 @@
 """Hands the cells of a sweep to where they run, each cell once."""
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from ablations.compose import cell_named
 from ablations.errors import go_on
@@ -27,6 +29,11 @@ def launch(cells: Sequence[Cell]) -> None:
         raise ValueError("a sweep runs in one place: give `cluster` and `paths.results` one value each")
     if cluster.kind == "slurm":
         slurm.check_here()
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        raise ValueError(
+            "torchrun takes one run at a time: for a sweep of runs of several processes leave it out and take "
+            f"cluster=joblib cluster.processes={os.environ['WORLD_SIZE']}"
+        )
     with ExitStack() as until_the_end:
         with _alone(results):
             todo = _todo(cells)
@@ -38,20 +45,20 @@ def launch(cells: Sequence[Cell]) -> None:
                 slurm.submit(todo, files)
             else:
                 handed = batch.write(results, cluster.kind, todo)
-                until_the_end.enter_context(locked(handed.file))
+                assert until_the_end.enter_context(locked(handed.file)), "its name is new"
         if cluster.kind == "local":
-            failed = one_after_another(todo)
+            failed = one_after_another(todo, freezer.origin)
         elif cluster.kind == "joblib":
             failed = together.run(todo, files)
         elif cluster.wait:
-            failed = slurm.wait(todo)
+            failed = slurm.wait(todo, files)
         else:
             return
     if failed:
-        raise ValueError(f"{failed} of {len(todo)} runs failed, as told above; the others are done")
+        raise ValueError(f"{failed} of {len(todo)} runs failed, as told above")
 
 
-def one_after_another(cells: Sequence[Cell]) -> int:
+def one_after_another(cells: Sequence[Cell], origin: dict[str, Any]) -> int:
     """Runs the cells in this process; one that fails does not stop the others. The number that failed."""
     from ablations.run import run
 
@@ -59,7 +66,7 @@ def one_after_another(cells: Sequence[Cell]) -> int:
     for cell in cells:
         try:
             with reasoned(cell.folder), cell_named(cell.overrides):
-                run(cell.config, cell.overrides)
+                run(cell.config, cell.overrides, origin)
         except Exception as error:
             failed += 1
             go_on(error)

@@ -2,18 +2,19 @@
 
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from ablations.progress import clock
-from ablations.sweep.status import STATES, State
+from ablations.sweep.jobs import NoAnswerError
+from ablations.sweep.status import STATES, State, Study
 
 COLOURS = {"finished": "green", "diverged": "magenta", "running": "cyan", "failed": "red"}
-Studies = dict[str, list[State]]
+Seen = dict[str, list[State]]  # by study
 
 
-def once(studies: Studies) -> None:
+def once(studies: Seen) -> None:
     """Prints every study."""
     if not studies:
         print("nothing was launched from here: `python train.py study=...` does")
@@ -29,28 +30,36 @@ def once(studies: Studies) -> None:
             print(_counts(states), flush=True)
 
 
-def watch(look: Callable[[], Studies], rest: Callable[[], None]) -> None:
-    """Shows what `look` sees until nothing runs or waits, and rests in between."""
-    if not sys.stdout.isatty():
-        while _going_on(seen := look()):
-            print("; ".join(_counts(states) for states in seen.values()), flush=True)
-            rest()
-        once(seen)
+def watch(studies: Sequence[Study], rest: Callable[[], None]) -> None:
+    """Shows the studies until nothing of them runs or waits, and rests between two looks.
+
+    Where SLURM does not answer, that is said, and the next look is awaited.
+    """
+    if sys.stdout.isatty():
+        from rich.console import Group
+        from rich.live import Live
+
+        with Live(auto_refresh=False) as live:
+            for seen in _looks(studies, rest):
+                live.update(Group(*(_table(name, states) for name, states in seen.items())), refresh=True)
         return
-    from rich.console import Group
-    from rich.live import Live
+    seen: Seen = {}
+    for seen in _looks(studies, rest):
+        print("; ".join(_counts(states) for states in seen.values()), flush=True)
+    once(seen)
 
-    with Live(auto_refresh=False) as live:
-        while True:
-            seen = look()
-            live.update(Group(*(_table(name, states) for name, states in seen.items())), refresh=True)
-            if not _going_on(seen):
+
+def _looks(studies: Sequence[Study], rest: Callable[[], None]) -> Iterator[Seen]:
+    while True:
+        try:
+            seen = {study.name: study.look() for study in studies}
+        except NoAnswerError as silence:
+            print(f"warning: {silence}", file=sys.stderr, flush=True)
+        else:
+            yield seen
+            if not any(state.state in ("running", "waiting") for states in seen.values() for state in states):
                 return
-            rest()
-
-
-def _going_on(studies: Studies) -> bool:
-    return any(state.state in ("running", "waiting") for states in studies.values() for state in states)
+        rest()
 
 
 def _counts(states: list[State]) -> str:

@@ -1,25 +1,28 @@
 """Cells as tasks of SLURM job arrays, by way of submitit."""
 
-import os
 import contextlib
 import io
+import os
 import shlex
 import shutil
+import signal
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ablations import record
 from ablations.compose import CONF
 from ablations.errors import shell, tell
-from ablations.sweep import batch
-from ablations.sweep.cell import FAILED, run_frozen
+from ablations.sweep import batch, jobs
+from ablations.sweep.cell import run_frozen
 from ablations.sweep.config import ClusterConfig
+from ablations.sweep.frozen import FAILED, Frozen
 from ablations.sweep.plan import Cell
 
 ROOT = CONF.parent
 POLL = 2.0  # seconds between two looks at who still runs
+ATTEMPTS = 10  # looks for a word from a cell that is over
 
 
 class Attempt:
@@ -55,27 +58,37 @@ def submit(cells: Sequence[Cell], files: Sequence[Path]) -> None:
 
     cluster, results = cells[0].config.cluster, cells[0].results
     executor = submitit.SlurmExecutor(results / "work" / "slurm", max_num_timeout=cluster.max_num_timeout)
-    jobs: list[str] = []
+    ids: list[str] = []
     try:
         for start in range(0, len(cells), cluster.batch):
             some = cells[start : start + cluster.batch]
             handed = batch.write(results, cluster.kind, some)
             executor.update_parameters(**_parameters(cluster, handed.name))
             arguments = [str(file.resolve()) for file in files[start : start + cluster.batch]]
-            with contextlib.redirect_stderr(io.StringIO()):  # submitit shows what sbatch says, and we say it below
+            with contextlib.redirect_stderr(io.StringIO()), _whole():  # submitit shows what sbatch says, and so do we
                 submitted = executor.map_array(Attempt(), arguments, [cluster.processes] * len(some))
-            jobs.append(str(submitted[0].job_id).partition("_")[0])
-            print(f"submitted {len(some)} runs as SLURM job {jobs[-1]}", flush=True)
+            ids.append(str(submitted[0].job_id).partition("_")[0])
+            print(f"submitted {len(some)} runs as SLURM job {ids[-1]}", flush=True)
     except FailedJobError as refusal:
         said = [line.partition("error: ")[2] for line in str(refusal).splitlines() if "error: " in line]
         raise ValueError(f"SLURM refuses the jobs: {'; '.join(said) or refusal}") from None
     finally:
-        if jobs:
+        if ids:
             study = cells[0].config.study.name
             where = "" if str(results) == "results" else f" --results {results}"
             print(
-                f"look:   python scripts/status.py {study}{where} --watch\ncancel: scancel {' '.join(jobs)}", flush=True
+                f"look:   python scripts/status.py {study}{where} --watch\ncancel: scancel {' '.join(ids)}", flush=True
             )
+
+
+@contextlib.contextmanager
+def _whole() -> Iterator[None]:
+    """Ctrl-C waits: jobs that are queued before their arguments are written would die."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _parameters(cluster: ClusterConfig, name: str) -> dict[str, Any]:
@@ -94,8 +107,8 @@ def _parameters(cluster: ClusterConfig, name: str) -> dict[str, Any]:
         "gpus_per_node": cluster.gpus_per_cell or None,
         "mem": f"{round(1024 * cluster.mem_gb)}M" if cluster.mem_gb else None,
         "array_parallelism": cluster.parallel or cluster.batch,
-        # A failed process of a cell must not leave the others waiting for it.
-        "srun_args": ["--kill-on-bad-exit=1"] if cluster.processes > 1 else None,
+        # srun does not always take the cores from sbatch; a failed process must not leave the others waiting for it.
+        "srun_args": [f"--cpus-per-task={cluster.cpus_per_cell}", "--kill-on-bad-exit=1"],
         "setup": [
             f"export PYTHONPATH={shlex.quote(str(ROOT))}${{PYTHONPATH:+:$PYTHONPATH}}",
             f"export OMP_NUM_THREADS={cluster.cpus_per_cell}",  # torch would take every core of the node
@@ -106,23 +119,41 @@ def _parameters(cluster: ClusterConfig, name: str) -> dict[str, Any]:
     return {key: value for key, value in asked.items() if value is not None}
 
 
-def wait(cells: Sequence[Cell]) -> int:
-    """Stays until SLURM is done with the cells and says how each ended; the number that failed."""
-    results = cells[0].results
+def wait(cells: Sequence[Cell], files: Sequence[Path]) -> int:
+    """Stays until SLURM is done with the cells and says how each ended, when it ends; the number that failed."""
+    results, failed = cells[0].results, 0
+    left = {cell.signature: (cell, Frozen.read(file)) for cell, file in zip(cells, files, strict=True)}
+    silent = False
     try:
-        while batch.alive(results, {cell.signature for cell in cells}):
+        while left:
             time.sleep(POLL)
+            try:
+                held = batch.alive(results, left)
+                silent = False
+            except jobs.NoAnswerError as reason:
+                if not silent:
+                    print(f"warning: {reason}", file=sys.stderr, flush=True)
+                silent = True
+                continue
+            for signature in set(left) - set(held):
+                cell, frozen = left.pop(signature)
+                failed += not _ended_well(cell, frozen)
     except KeyboardInterrupt:
         print("the runs go on without this command", flush=True)
         raise
-    failed = 0
-    for cell in cells:
-        found = record.find(results, cell.signature, cell.config.study.name)
-        if found is not None:
-            print(f"{found['status']}: {cell.label}")
-            continue
-        failed += 1
-        why = cell.folder / FAILED
-        said = why.read_text(encoding="utf-8").strip() if why.exists() else "it ended without a word"
-        tell(f"{cell.label}: {said} (its output is in {results / 'work' / 'slurm'})")
     return failed
+
+
+def _ended_well(cell: Cell, frozen: Frozen) -> bool:
+    """Says how a cell ended that SLURM is done with."""
+    why = cell.folder / FAILED
+    for _ in range(ATTEMPTS):
+        if (found := frozen.answered()) is not None:
+            print(f"{found['status']}: {cell.label}", flush=True)
+            return True
+        if why.exists():
+            break
+        time.sleep(POLL)  # a shared folder shows late what a node has written
+    said = why.read_text(encoding="utf-8").strip() if why.exists() else "it ended without a word"
+    tell(f"{cell.label}: {said} (its output is in {cell.results / 'work' / 'slurm'})")
+    return False

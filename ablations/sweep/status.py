@@ -1,17 +1,15 @@
 """How a study is getting on: what became of each of its cells, told from files and from SLURM's queue."""
 
 import json
-import shutil
-import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ablations import record
 from ablations.compose import CONF
-from ablations.sweep import batch, frozen
-from ablations.sweep.cell import FAILED
+from ablations.sweep import batch, jobs
+from ablations.sweep.frozen import FAILED, FILE, Frozen
 from ablations.sweep.plan import plan
 from ablations.track.tracker import FILE as METRICS
 
@@ -31,53 +29,59 @@ class State:
     word: str = ""
 
 
-def of_words(words: Sequence[str]) -> list[State]:
-    """The cells of `python train.py <words>`, and all others of that study that were launched or are on record."""
+@dataclass(frozen=True)
+class Study:
+    """Whose cells are looked at, and those that it plans: signature -> config."""
+
+    results: Path
+    name: str
+    planned: dict[str, dict[str, Any]]
+
+    def look(self) -> list[State]:
+        """Every cell that is planned, was launched or is on record; those in work first, then by name.
+
+        Raises jobs.NoAnswerError where SLURM has some and does not answer.
+        """
+        launched = _launched(self.results, self.name)
+        configs = self.planned | launched | _recorded(self.results, self.name)
+        held = batch.alive(self.results, configs)  # before the records: what ends in between has one by then
+        known = record.index(self.results)
+        records = {signature: record.find(self.results, signature, self.name, known) for signature in configs}
+        word = _ended(self.results, {s for s, found in records.items() if found is None and s not in held})
+        states = [
+            _state(self.results, signature, config, records[signature], held.get(signature), word.get(signature, ""))
+            for signature, config in configs.items()
+        ]
+        order = ("running", "failed", "waiting", "missing", "diverged", "finished")
+        return sorted(states, key=lambda state: (order.index(state.state), state.label))
+
+
+def of_words(words: Sequence[str]) -> Study:
+    """The study of `python train.py <words>`, with these cells."""
     cells = plan(words)
     name, results = cells[0].config.study.name, cells[0].results
     configs = _launched(results, name) | _recorded(results, name)
     precisions = {config["trainer"]["precision"] for config in configs.values()}
     if len(precisions) == 1:  # `auto` was settled where they run
         cells = plan([f"trainer.precision={precisions.pop()}", *words])
-    return of_configs(results, name, {cell.signature: cell.plain for cell in cells} | configs)
+    return Study(results, name, {cell.signature: cell.plain for cell in cells})
 
 
-def of_study(results: Path, name: str) -> list[State]:
-    """All cells of a study by its name: those that its file asks for, if it has one, were launched or are on record.
-
-    Raises ValueError for a name that nothing is known of.
-    """
+def of_name(results: Path, name: str) -> Study:
+    """A study by its name, with what its file plans, if it has one. Raises ValueError where nothing is known of it."""
     if (CONF / "study" / f"{name}.yaml").exists():
         return of_words([f"study={name}", f"paths.results={results}"])
-    configs = _launched(results, name) | _recorded(results, name)
-    if not configs:
+    if not _launched(results, name) and not _recorded(results, name):
         raise ValueError(
             f"nothing is known of a study {name!r} under {results}: no file in conf/study, no launch, no record"
         )
-    return of_configs(results, name, configs)
+    return Study(results, name, {})
 
 
-def of_launched(results: Path) -> dict[str, list[State]]:
-    """Study -> its cells, of every study that was launched from this results folder."""
+def all_launched(results: Path) -> list[Study]:
+    """Every study that was launched from this results folder."""
     names = {config["study"]["name"] for config in _launched(results).values()}
-    return {
-        name: of_configs(results, name, _launched(results, name) | _recorded(results, name)) for name in sorted(names)
-    }
-
-
-def of_configs(results: Path, study: str, configs: dict[str, dict[str, Any]]) -> list[State]:
-    """The state of each cell, given signature -> config; those in work first, then by name."""
-    known = record.index(results)
-    records = {signature: record.find(results, signature, study, known) for signature in configs}
-    open_ones = {signature for signature, found in records.items() if found is None}
-    held = batch.alive(results, open_ones)
-    ended = _ended(results, open_ones - set(held))
-    states = [
-        _state(results, signature, config, records[signature], held.get(signature), ended.get(signature, ""))
-        for signature, config in configs.items()
-    ]
-    order = ("running", "failed", "waiting", "missing", "diverged", "finished")
-    return sorted(states, key=lambda state: (order.index(state.state), state.label))
+    return [Study(results, name, {}) for name in sorted(names)]
 
 
 def _state(
@@ -89,22 +93,25 @@ def _state(
     ended: str,
 ) -> State:
     label, steps, folder = record.label(config), config["trainer"]["steps"], results / "work" / signature
-    if found is not None:
+    running = task is not None and task.state == "running"
+    if found is not None and not running:
         return State(label, found["status"], found["training"]["steps"], steps, word=found.get("reason") or "")
     last = _last_line(folder / METRICS)
     step, loss, seconds = (last.get(name) for name in ("step", "loss", "seconds"))
-    if task is not None:
-        left = seconds / step * (steps - step) if task.state == "running" and step and seconds else None
-        return State(label, task.state, step, steps, loss, left, task.place)
-    if (why := folder / FAILED).exists():
+    if (why := folder / FAILED).exists() and not running:
         return State(label, "failed", step, steps, loss, word=why.read_text(encoding="utf-8").strip())
-    if (folder / frozen.FILE).exists():
-        return State(label, "failed", step, steps, loss, word=f"ended without a word{ended}: ask again, and it goes on")
-    return State(label, "missing", steps=steps)
+    if task is not None:
+        left = seconds / step * (steps - step) if running and step and seconds else None
+        return State(label, task.state, step, steps, loss, left, task.place)
+    if (folder / "lock").exists():
+        how = "stopped, and saved" if (folder / "checkpoint.pt").exists() else "ended without a word"
+        return State(label, "failed", step, steps, loss, word=f"{how}{ended}: ask again, and it goes on")
+    launched = (folder / FILE).exists()
+    return State(label, "missing", steps=steps, word=f"launched, and never started{ended}" if launched else "")
 
 
 def _launched(results: Path, study: str | None = None) -> dict[str, dict[str, Any]]:
-    found = [frozen.Frozen.read(file) for file in (results / "work").glob(f"*/{frozen.FILE}")]
+    found = [Frozen.read(file) for file in (results / "work").glob(f"*/{FILE}")]
     return {cell.signature: cell.config for cell in found if study in (None, cell.config["study"]["name"])}
 
 
@@ -122,19 +129,12 @@ def _last_line(file: Path) -> dict[str, Any]:
     return json.loads(whole[-1]) if whole and whole[-1].startswith(b"{") else {}
 
 
-def _ended(results: Path, signatures: Iterable[str]) -> dict[str, str]:
-    """Signature -> what SLURM's accounting says of its last job, such as " (SLURM: CANCELLED)"; nothing without it."""
-    wanted = set(signatures)
-    ours = {b.name: b for b in batch.batches(results) if b.cluster == "slurm" and not wanted.isdisjoint(b.signatures)}
-    if not ours or shutil.which("sacct") is None:
-        return {}
-    command = ["sacct", "--noheader", "--allocations", "--parsable2", "--array", "--starttime=now-30days"]
-    command += [f"--name={','.join(ours)}", "--format=JobName,JobID,State,End"]
-    answer = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    found: dict[str, tuple[str, str]] = {}
-    for line in answer.stdout.splitlines():
-        name, job, state, end = line.split("|", 3)
-        index = job.partition("_")[2]
-        signature = ours[name].signatures[int(index) if index.isdecimal() else 0]
-        found[signature] = max(found.get(signature, ("", "")), (end, state))
-    return {signature: f" (SLURM: {state})" for signature, (_, state) in found.items()}
+def _ended(results: Path, signatures: Collection[str]) -> dict[str, str]:
+    """Signature -> how SLURM says its last job ended, such as " (SLURM: CANCELLED)"."""
+    ours = {b.name: b for b in batch.batches(results) if b.cluster == "slurm" and not b.free_of(signatures)}
+    last: dict[str, jobs.Job] = {}
+    for name, found in jobs.ended(ours).items():
+        for job in found:
+            signature = ours[name].signatures[job.index]
+            last[signature] = max(last.get(signature, job), job, key=lambda one: one.end)
+    return {signature: f" (SLURM: {job.state})" for signature, job in last.items()}

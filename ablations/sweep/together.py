@@ -2,41 +2,88 @@
 
 import os
 import queue
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
+from typing import IO, Any, Self
 
 from ablations.compose import CONF
 from ablations.errors import tell
-from ablations.sweep.cell import FAILED
+from ablations.sweep.frozen import FAILED
 from ablations.sweep.plan import Cell
 
 OUTPUT = "output.txt"  # in a cell's folder: what its last attempt printed
 
 
 def run(cells: Sequence[Cell], files: Sequence[Path]) -> int:
-    """Runs the frozen cells, as many at once as there are places, and says how each ended; the number that failed."""
+    """Runs the frozen cells, as many at once as there are places, and says how each ended; the number that failed.
+
+    Told to stop, it tells the running cells and starts no others; each saves itself, and then the program ends.
+    """
     from joblib import Parallel, delayed
 
     places = _places(cells[0])
     free: queue.SimpleQueue[dict[str, str]] = queue.SimpleQueue()
     for place in places:
         free.put(place)
-
-    def one(cell: Cell, file: Path) -> bool:
-        place = free.get()
-        try:
-            return _run(cell, file, place)
-        finally:
-            free.put(place)
-
     print(
         f"{min(len(places), len(cells))} at once; what they print is in {cells[0].results}/work/*/{OUTPUT}", flush=True
     )
-    # Threads, because each only waits for its process: a killed run then takes nobody with it.
-    ended = Parallel(n_jobs=len(places), backend="threading")(map(delayed(one), cells, files))
-    return list(ended).count(False)
+
+    with Children() as children:
+
+        def one(cell: Cell, file: Path) -> bool:
+            place = free.get()
+            try:
+                return children.stopped is not None or _run(cell, file, place, children)
+            finally:
+                free.put(place)
+
+        # Threads, because each only waits for its process: a killed run then takes nobody with it. One more than there
+        # are places, because joblib would do without threads for one, and signals are heard in the main one.
+        ended = list(Parallel(n_jobs=len(places) + 1, backend="threading")(map(delayed(one), cells, files)))
+    return ended.count(False)
+
+
+class Children:
+    """The processes at work. In sessions of their own, they are told to stop once, by us, not by the terminal."""
+
+    def __init__(self) -> None:
+        self.stopped: int | None = None
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        heard = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+        heard = [number for number in heard if signal.getsignal(number) is not signal.SIG_IGN]  # nohup ignores HUP
+        self._before = {number: signal.signal(number, self._stop) for number in heard}
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        if self.stopped == signal.SIGINT:
+            raise KeyboardInterrupt
+        if self.stopped is not None:
+            sys.exit(128 + self.stopped)
+
+    def run(self, command: Sequence[str], environment: dict[str, str], output: IO[str]) -> int:
+        """The exit code of a command."""
+        with subprocess.Popen(
+            command, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+        ) as process:
+            self._running.add(process)
+            code = process.wait()
+            self._running.discard(process)
+        return code
+
+    def _stop(self, number: int, _: FrameType | None) -> None:
+        self.stopped = number
+        for process in list(self._running):
+            process.send_signal(number)
 
 
 def _places(cell: Cell) -> list[dict[str, str]]:
@@ -55,28 +102,29 @@ def _places(cell: Cell) -> list[dict[str, str]]:
         if not whole:
             raise ValueError(f"cluster.processes={cluster.processes} need a GPU each, and there are {len(gpus)}")
         devices = (whole * cluster.cells_per_gpu)[: cluster.parallel]
-        return [{"CUDA_VISIBLE_DEVICES": device, **_threads(cores, len(devices))} for device in devices]
+        return [
+            {"CUDA_VISIBLE_DEVICES": device, **_threads(cores, len(devices) * cluster.processes)} for device in devices
+        ]
     parallel = cluster.parallel or max(1, cores // (cluster.processes * (trainer.threads or 1)))
-    return [_threads(cores, parallel)] * parallel
+    return [_threads(cores, parallel * cluster.processes)] * parallel
 
 
-def _threads(cores: int, parallel: int) -> dict[str, str]:
-    return {"OMP_NUM_THREADS": str(max(1, cores // parallel))}
+def _threads(cores: int, processes: int) -> dict[str, str]:
+    return {"OMP_NUM_THREADS": str(max(1, cores // processes))}
 
 
-def _run(cell: Cell, file: Path, place: dict[str, str]) -> bool:
+def _run(cell: Cell, file: Path, place: dict[str, str], children: Children) -> bool:
     processes = cell.config.cluster.processes
     several = ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m"] if processes > 1 else []
     command = [sys.executable, "-m", *several, "ablations.sweep.cell", str(file)]
     root = os.pathsep.join(filter(None, [str(CONF.parent), os.environ.get("PYTHONPATH")]))
     with (cell.folder / OUTPUT).open("w", encoding="utf-8") as output:
-        ended = subprocess.run(
-            command, env={**os.environ, **place, "PYTHONPATH": root}, stdout=output, stderr=subprocess.STDOUT
-        )
-    if ended.returncode == 0:
+        code = children.run(command, {**os.environ, **place, "PYTHONPATH": root}, output)
+    if code == 0:
         print(f"done: {cell.label}", flush=True)
         return True
-    why = cell.folder / FAILED
-    said = why.read_text(encoding="utf-8").strip() if why.exists() else f"it ended with exit code {ended.returncode}"
-    tell(f"{cell.label}: {said} (its output: {output.name})")
+    if children.stopped is None:
+        why = cell.folder / FAILED
+        said = why.read_text(encoding="utf-8").strip() if why.exists() else f"it ended with exit code {code}"
+        tell(f"{cell.label}: {said} (its output: {output.name})")
     return False

@@ -9,7 +9,8 @@ import pytest
 from ablations import provenance, record, trainer
 from ablations.files import locked
 from ablations.sweep import batch, frozen, status
-from ablations.sweep.cell import FAILED, run_frozen
+from ablations.sweep.cell import run_frozen
+from ablations.sweep.frozen import FAILED
 from ablations.sweep.launch import launch
 from ablations.sweep.plan import plan
 from tests.ablations.cells import asked
@@ -20,8 +21,8 @@ SWEEP = ("projection=separate,shared", "seed=0,1", "study.name=night")
 
 
 def states(cells):
-    found = status.of_configs(cells[0].results, "night", {cell.signature: cell.plain for cell in cells})
-    return {state.label: state.state for state in found}
+    study = status.Study(cells[0].results, "night", {cell.signature: cell.plain for cell in cells})
+    return {state.label: state.state for state in study.look()}
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def test_cells_in_somebody_s_hands_are_left_alone(cells, capsys, monkeypatch):
         assert list(states(cells).values()) == ["running", "waiting", "waiting", "missing"]
         launch(cells)
     assert capsys.readouterr().out.startswith("4 runs: 1 running, 2 waiting, 1 to do\n")
-    assert sorted(states(cells).values()) == ["finished", "missing", "missing", "missing"], "that launch has died"
+    assert sorted(states(cells).values()) == ["failed", "finished", "missing", "missing"], "that launch has died"
     with (
         locked(cells[0].results / "work" / "launch.lock"),
         pytest.raises(ValueError, match="another launch is at work"),
@@ -72,7 +73,8 @@ def test_cells_in_somebody_s_hands_are_left_alone(cells, capsys, monkeypatch):
 def test_a_frozen_cell_knows_no_later_edit(cells, monkeypatch):
     file = frozen.Freezer().freeze(cells[0])
     seen = frozen.Frozen.read(file)
-    assert seen.config == cells[0].plain and seen.code["digest"] == provenance.digest()
+    assert seen.config == cells[0].plain and seen.digest == provenance.digest()
+    assert seen.origin["claims"]["C01"], "rules of claims as they stand at the launch"
     seen.compare()
     monkeypatch.setattr(provenance, "digest", lambda: "another")
     with pytest.raises(ValueError, match="the code has changed since this run was launched"):

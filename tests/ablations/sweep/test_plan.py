@@ -44,7 +44,10 @@ def test_a_mistake_says_in_which_run_it_is():
 
 def test_what_is_said_to_hydra_alone_is_no_part_of_a_run():
     words = ["hydra.mode=MULTIRUN", "seed=1,2", "projection=shared"]
-    assert [own for own, _ in compose_cells(words)] == [["seed=1", "projection=shared"], ["seed=2", "projection=shared"]]
+    assert [own for own, _ in compose_cells(words)] == [
+        ["seed=1", "projection=shared"],
+        ["seed=2", "projection=shared"],
+    ]
 
 
 def test_a_run_asked_for_twice_is_one_cell():

@@ -1,7 +1,6 @@
 """What a person is told of a study while it runs: every cell once, how it is, how far, and why."""
 
 import json
-import subprocess
 from types import SimpleNamespace
 
 import pytest
@@ -9,14 +8,14 @@ import torch
 
 from ablations import record
 from ablations.files import locked
-from ablations.sweep import batch, frozen, show, status, together
+from ablations.sweep import batch, frozen, jobs, show, status, together
 from ablations.sweep.plan import plan
 from tests.ablations.make import make_record
 
 
 @pytest.fixture
 def cells(tmp_path, monkeypatch):
-    monkeypatch.setattr(status.shutil, "which", lambda _: None)
+    monkeypatch.setattr(jobs.shutil, "which", lambda _: None)
     words = ["seed=range(0,6)", "study.name=night", "trainer.steps=100", "trainer.precision=fp32"]
     found = plan([*words, f"paths.results={tmp_path}"])
     for cell in found[:5]:
@@ -36,11 +35,11 @@ def test_each_state_is_told_with_what_is_known(cells, tmp_path):
         runs, '{"step": 20, "loss": 3.5, "seconds": 9.0}\n{"step": 40, "loss": 2.5, "seconds": 20.0}\n{"step": 60, "lo'
     )
     logged(killed, '{"step": 30, "loss": 3.0, "seconds": 1.0}\n')
+    (killed.folder / "lock").touch()
     (failed.folder / "failed.txt").write_text("the disk is full: make room\n")
     handed = batch.write(tmp_path, "joblib", [runs, waits])
     with locked(handed.file), locked(runs.folder / "lock"):
-        seen = {state.label[-2:]: state for state in status.of_study(tmp_path, "night")}
-        assert status._state(tmp_path, cells[5].signature, cells[5].plain, None, None, "").state == "missing"
+        seen = {state.label[-2:]: state for state in status.of_name(tmp_path, "night").look()}
     assert {name: state.state for name, state in seen.items()} == {
         **{"s0": "finished", "s1": "running", "s2": "waiting", "s3": "failed", "s4": "failed"}
     }
@@ -58,23 +57,33 @@ def test_a_planned_study_is_told_whole(cells, tmp_path):
         "trainer.precision=auto",
         f"paths.results={tmp_path}",
     ]
-    seen = {state.label[-2:]: state.state for state in status.of_words(words[:3] + words[4:])}
-    assert seen == {**dict.fromkeys(("s0", "s1", "s2", "s3", "s4"), "failed"), "s5": "missing", "s6": "missing"}
-    assert list(status.of_launched(tmp_path)) == ["night"]
+    seen = {state.label[-2:]: (state.state, state.word) for state in status.of_words(words[:3] + words[4:]).look()}
+    never = ("missing", "launched, and never started")
+    assert seen == {
+        **dict.fromkeys(("s0", "s1", "s2", "s3", "s4"), never),
+        "s5": ("missing", ""),
+        "s6": ("missing", ""),
+    }
+    assert [study.name for study in status.all_launched(tmp_path)] == ["night"]
     with pytest.raises(ValueError, match="nothing is known of a study 'knight'"):
-        status.of_study(tmp_path, "knight")
+        status.of_name(tmp_path, "knight")
 
 
 def test_slurm_says_how_a_job_ended(cells, tmp_path, monkeypatch):
     handed = batch.write(tmp_path, "slurm", cells[:3])
-    monkeypatch.setattr(status.shutil, "which", lambda program: program)
+    monkeypatch.setattr(jobs.shutil, "which", lambda program: program)
+    monkeypatch.setenv("SQUEUE_STATES", "RUNNING")
     lines = [f"{handed.name}|7_0|FAILED|2026-01-01T10:00", f"{handed.name}|7_2|OUT_OF_MEMORY|2026-01-01T10:00"]
     lines += [f"{handed.name}|9_2|CANCELLED by 0|2026-01-02T10:00"]  # a later job of the same cell
+    lines += [f"{handed.name}|10_[0-2]|PENDING|Unknown"]
     answers = {"squeue": "", "sacct": "\n".join(lines)}
-    monkeypatch.setattr(
-        subprocess, "run", lambda command, **_: SimpleNamespace(stdout=answers[command[0]], returncode=0, stderr="")
-    )
-    words = {state.label[-2:]: state.word for state in status.of_study(tmp_path, "night")}
+
+    def answer(command, env, **_):
+        assert "SQUEUE_STATES" not in env, "the user's settings would hide jobs"
+        return SimpleNamespace(stdout=answers[command[0]])
+
+    monkeypatch.setattr(jobs.subprocess, "run", answer)
+    words = {state.label[-2:]: state.word for state in status.of_name(tmp_path, "night").look()}
     assert "(SLURM: FAILED)" in words["s0"] and "(SLURM: CANCELLED by 0)" in words["s2"] and "SLURM" not in words["s1"]
 
 
@@ -82,17 +91,25 @@ def test_watching_ends_when_nothing_runs_or_waits(capsys):
     def state(name):
         return status.State("reverse-shared-s0", name, 20, 100, 1.25, 61.0 if name == "running" else None)
 
-    looks = iter([[state("waiting")], [state("running")], [state("finished")]])
-    rests = []
-    show.watch(lambda: {"night": next(looks)}, lambda: rests.append(1))
-    assert len(rests) == 2
-    assert capsys.readouterr().out.splitlines() == [
+    def look():
+        seen = next(looks)
+        if isinstance(seen, Exception):
+            raise seen
+        return [state(seen)]
+
+    looks, rests = iter(["waiting", jobs.NoAnswerError("SLURM does not answer"), "running", "finished"]), []
+    show.watch([SimpleNamespace(name="night", look=look)], lambda: rests.append(1))
+    assert len(rests) == 3
+    told = capsys.readouterr()
+    assert told.out.splitlines() == [
         "1 runs: 1 waiting",
         "1 runs: 1 running",
+        "1 runs: 1 finished",
         "night",
         "finished  reverse-shared-s0  20/100  loss 1.250",
         "1 runs: 1 finished",
     ]
+    assert told.err == "warning: SLURM does not answer\n"
     show.once({"night": [state("running")]})
     assert "1:01 left" in capsys.readouterr().out
 

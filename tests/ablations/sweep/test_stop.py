@@ -2,13 +2,14 @@
 
 import os
 import signal
-import subprocess
 from types import SimpleNamespace
 
 import pytest
 import torch
+from submitit.core.utils import UncompletedJobError
 
 from ablations import record, run, stop, trainer
+from ablations.sweep import jobs
 from tests.ablations.cells import config, do, timeless, weights
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -108,11 +109,44 @@ def test_a_preempted_job_asks_for_the_queue_and_a_cancelled_one_does_not(monkeyp
         calls.append(command)
         return SimpleNamespace(stdout=job)
 
-    monkeypatch.setattr(subprocess, "run", ask)
+    monkeypatch.setattr(jobs.subprocess, "run", ask)
     for name, value in (("PROCID", "0"), ("JOB_ID", "19"), ("ARRAY_JOB_ID", "17"), ("ARRAY_TASK_ID", "2")):
         monkeypatch.setenv(f"SLURM_{name}", value)
-    stop._queue_again_if_preempted()
+    jobs.queue_again_if_preempted()
     assert calls == [["scontrol", "show", "job", "17_2"]] + [["scontrol", "requeue", "17_2"]] * again
+
+
+def test_a_node_without_scontrol_ends_as_it_would_elsewhere(monkeypatch, capsys):
+    monkeypatch.setenv("SLURM_PROCID", "0")
+    monkeypatch.setenv("SLURM_JOB_ID", "19")
+    monkeypatch.setenv("PATH", "")
+    jobs.queue_again_if_preempted()
+    assert "warning: not queued again" in capsys.readouterr().out
+
+
+def test_who_is_immune_to_a_signal_stays_so():
+    """As `nohup` makes a command, which is to outlive its terminal."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stop.Stop() as stopping, stopping.held() as asked:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not asked()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_limit_that_came_too_often_is_said_in_a_sentence(cache, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise UncompletedJobError("Job not requeued because: timed-out too many times.")
+
+    told_at_seventh(monkeypatch, signal.SIGUSR2)
+    before = signal.signal(signal.SIGUSR2, refuse)
+    try:
+        with pytest.raises(ValueError, match="more often than cluster.max_num_timeout allows: ask again"):
+            run.run(config(cache, tmp_path, *OPTIONS), [])
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+    assert list(tmp_path.glob("work/*/checkpoint.pt"))
 
 
 def test_two_processes_never_train_one_run(cache, tmp_path):
