@@ -183,6 +183,7 @@ def test_a_mistake_of_one_process_is_told_with_its_number(monkeypatch, capsys):
 
 def test_batches_that_cannot_be_shared_are_refused(cache: Path, tmp_path: Path, monkeypatch):
     monkeypatch.setattr(run, "find_place", lambda _: Place(torch.device("cpu"), "fp32", 0, 2))
+    monkeypatch.setattr(Place, "broadcast", lambda _, mine: mine)
     with pytest.raises(ValueError, match="trainer.accumulate=3 .* 2 processes: set trainer.accumulate="):
         run.run(config(cache, tmp_path, "trainer.accumulate=3"), [])
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["lock"]
