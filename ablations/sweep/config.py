@@ -15,7 +15,7 @@ class ClusterConfig:
 
     name: str = "local"
     kind: str = "local"  # local: one after another | joblib: several at once on this machine | slurm: jobs of a cluster
-    parallel: int | None = None  # cells at once; none: joblib as many as GPUs or cores allow, slurm as many as it likes
+    parallel: int | None = None  # cells at once (slurm: of one job array); none: as many as there is room for
     processes: int = 1  # processes of one cell, each with a GPU of its own where there are GPUs (DDP)
     cells_per_gpu: int = 1  # joblib: small models leave most of a GPU idle
     gpus_per_cell: int = 0  # slurm: 0, or one for each process
