@@ -67,7 +67,7 @@ def submit(cells: Sequence[Cell], files: Sequence[Path]) -> None:
             arguments = [str(file.resolve()) for file in files[start : start + cluster.batch]]
             with contextlib.redirect_stderr(io.StringIO()), _whole():  # submitit shows what sbatch says, and so do we
                 submitted = executor.map_array(Attempt(), arguments, [cluster.processes] * len(some))
-            ids.append(str(submitted[0].job_id).partition("_")[0])
+                ids.append(str(submitted[0].job_id).partition("_")[0])
             print(f"submitted {len(some)} runs as SLURM job {ids[-1]}", flush=True)
     except FailedJobError as refusal:
         said = [line.partition("error: ")[2] for line in str(refusal).splitlines() if "error: " in line]
@@ -83,12 +83,19 @@ def submit(cells: Sequence[Cell], files: Sequence[Path]) -> None:
 
 @contextlib.contextmanager
 def _whole() -> Iterator[None]:
-    """Ctrl-C waits: jobs that are queued before their arguments are written would die."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Ctrl-C waits, also for sbatch: jobs that are queued before their arguments are written would die."""
+    heard: list[int] = []
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.SIG_IGN:  # in the background of a script nobody means us
+        signal.signal(signal.SIGINT, lambda number, _: heard.append(number))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # which sbatch inherits
     try:
         yield
     finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         signal.signal(signal.SIGINT, before)
+    if heard:
+        raise KeyboardInterrupt
 
 
 def _parameters(cluster: ClusterConfig, name: str) -> dict[str, Any]:

@@ -105,22 +105,26 @@ def test_node_failure_while_somebody_watches(study: Study, undisturbed: Study):
 
 def test_poor_cluster(plain_cluster: None, undisturbed: Study, study: Study):
     """A preempted job gets SIGTERM alone, and nobody keeps accounts: runs are saved, and nothing waits for ever."""
-    preempted_, killed, cancelled, left = ALL
-    watching = study.start(*ON_SLURM, "cluster.wait=true")
+    least, killed, cancelled, overdue = ALL
+    # Below ten minutes submitit takes every USR2 for the time limit.
+    watching = study.start(*ON_SLURM, "cluster.wait=true", "cluster.timeout_min=9", "cluster.max_num_timeout=0")
     study.catch()
     job = {cell: study.job(cell) for cell in ALL}
     slurm("scancel", job[cancelled])
     study.kill(killed)
-    until("both are gone", lambda: len(study.jobs("RUNNING")) == 2)
+    slurm("scancel", "--signal=USR2", job[overdue])
+    slurm("scancel", "--signal=CONT", job[overdue])
+    until("three are gone", lambda: len(study.jobs("RUNNING")) == 1)
     with preempted():
-        study.saved(preempted_, left)
-        until("they wait again", lambda: len(study.jobs("PENDING")) == 2)
+        study.saved(least)
+        until("it waits again", lambda: len(study.jobs("PENDING")) == 1)
     study.quiet()
     watching.communicate(timeout=60)
-    assert watching.returncode == 1, "two runs have not come to their end"
-    assert study.status() == {preempted_: "finished", left: "finished"}
-    assert study.resumed(preempted_) and study.resumed(left)
+    assert watching.returncode == 1, "three runs have not come to their end"
+    assert study.status() == {least: "finished", overdue: "failed"} and study.resumed(least)
+    assert "cluster.max_num_timeout allows: ask again" in study.failures()[overdue]
 
-    assert study.submit() == 2
+    assert study.submit() == 3
     study.quiet()
+    assert study.resumed(cancelled) and study.resumed(overdue) and not study.resumed(killed)
     study.assert_like(undisturbed)
