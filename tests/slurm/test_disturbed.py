@@ -7,7 +7,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.slurm.lab import ON_SLURM, Study, slurm, until
+from ablations.sweep.status import of_name
+from tests.slurm.lab import ON_SLURM, STUDY, Study, slurm, until
 
 ALL = ("separate-s0", "separate-s1", "shared-s0", "shared-s1")
 
@@ -44,6 +45,10 @@ def test_each_run_is_ended_in_another_way(study: Study, undisturbed: Study):
     assert list(study.failures()) == [damaged], study.failures()
     assert f"{checkpoint} cannot be read" in study.failures()[damaged]
     assert (study.folder(cancelled) / "checkpoint.pt").exists(), "scancel leaves the time to save"
+    words = {state.label.partition("-")[2]: state.word for state in of_name(study.results, STUDY).look()}
+    assert words[cancelled].startswith("stopped, and saved (SLURM: CANCELLED")
+    assert words[killed].startswith("ended without a word (SLURM: FAILED)")
+    assert "cannot be read" in words[damaged] and words[requeued] == ""
 
     checkpoint.unlink()
     assert study.submit() == 3
