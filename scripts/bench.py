@@ -138,7 +138,7 @@ def sweep(cells: int) -> None:
             "projection=separate,shared,q_is_k,k_is_v,q_is_v,identity,gqa,mqa,low_rank,shared_scaled",
             "optim.lr=1e-3,2e-3",
             f"seed=range(0,{cells // 20})",
-            *("cluster=slurm", "cluster.partition=main", "cluster.gpus_per_cell=0", "+cluster.extra.hold=true"),
+            *("cluster=slurm", "cluster.partition=main", "cluster.gpus_per_task=0", "+cluster.extra.hold=true"),
             *("study.name=bench", f"paths.results={folder}/results"),
         ]
         digest = prepare(compose([]).task, None, "data/cache").digest  # texts are prepared once, before any sweep

@@ -18,8 +18,8 @@ class ClusterConfig:
     parallel: int | None = None  # cells at once (slurm: of one job array); none: as many as there is room for
     processes: int = 1  # processes of one cell, each with a GPU of its own where there are GPUs (DDP)
     cells_per_gpu: int = 1  # joblib: small models leave most of a GPU idle
-    gpus_per_cell: int = 0  # slurm: 0, or one for each process
-    cpus_per_cell: int = 1  # slurm: for each process of the cell
+    gpus_per_task: int = 0  # slurm: 1 or 0, for each process of a cell
+    cpus_per_task: int = 1  # slurm: cores for each process of a cell
     mem_gb: float | None = None  # slurm: memory of a cell; none: what the partition gives
     partition: str | None = None  # slurm: `sinfo -s` lists them
     account: str | None = None
@@ -37,7 +37,7 @@ class ClusterConfig:
     def check(self) -> None:
         """Raise a ValueError with the reason unless cells can be launched so."""
         one_of("kind", self.kind, KINDS)
-        for key in ("processes", "cells_per_gpu", "cpus_per_cell", "timeout_min", "signal_delay_s", "batch"):
+        for key in ("processes", "cells_per_gpu", "cpus_per_task", "timeout_min", "signal_delay_s", "batch"):
             if getattr(self, key) < 1:
                 raise ValueError(f"{key}={getattr(self, key)} must be at least 1")
         if self.parallel is not None and self.parallel < 1:
@@ -57,10 +57,10 @@ class ClusterConfig:
                 "partition is not set: choose one that `sinfo -s` lists, as in cluster.partition=gpu, or write it into "
                 "a file of your own beside conf/cluster/slurm.yaml"
             )
-        if self.gpus_per_cell not in (0, self.processes):
+        if self.gpus_per_task not in (0, 1):
             raise ValueError(
-                f"gpus_per_cell={self.gpus_per_cell} with processes={self.processes}: every process takes one GPU, "
-                f"set gpus_per_cell={self.processes}, or 0 for none"
+                f"gpus_per_task={self.gpus_per_task}, and a process takes one GPU or none: set 1 or 0, and for a run on "
+                "several GPUs several processes"
             )
         if self.signal_delay_s + 30 > 60 * self.timeout_min:  # SLURM looks at limits every 30 seconds
             raise ValueError(

@@ -110,15 +110,15 @@ def _parameters(cluster: ClusterConfig, name: str) -> dict[str, Any]:
         "signal_delay_s": cluster.signal_delay_s,
         "nodes": 1,
         "ntasks_per_node": cluster.processes,
-        "cpus_per_task": cluster.cpus_per_cell,
-        "gpus_per_node": cluster.gpus_per_cell or None,
+        "cpus_per_task": cluster.cpus_per_task,
+        "gpus_per_node": cluster.processes * cluster.gpus_per_task or None,
         "mem": f"{round(1024 * cluster.mem_gb)}M" if cluster.mem_gb else None,
         "array_parallelism": cluster.parallel or cluster.batch,
         # srun does not always take the cores from sbatch; a failed process must not leave the others waiting for it.
-        "srun_args": [f"--cpus-per-task={cluster.cpus_per_cell}", "--kill-on-bad-exit=1"],
+        "srun_args": [f"--cpus-per-task={cluster.cpus_per_task}", "--kill-on-bad-exit=1"],
         "setup": [
             f"export PYTHONPATH={shlex.quote(str(ROOT))}${{PYTHONPATH:+:$PYTHONPATH}}",
-            f"export OMP_NUM_THREADS={cluster.cpus_per_cell}",  # torch would take every core of the node
+            f"export OMP_NUM_THREADS={cluster.cpus_per_task}",  # torch would take every core of the node
             *cluster.setup,
         ],
         "additional_parameters": {"requeue": True, **cluster.extra},  # also after the failure of a node

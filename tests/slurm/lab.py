@@ -32,7 +32,7 @@ LENGTH = (
     "trainer.checkpoint_every=100000",
     "trainer.threads=1",
     "tracking=none",
-    "cluster.cpus_per_cell=1",  # all four at once
+    "cluster.cpus_per_task=1",  # all four at once
     f"study.name={STUDY}",
 )
 SWEEP = ("-m", "projection=separate,shared", "seed=0,1")

@@ -4,7 +4,7 @@ from tests.ablations.test_processes import SOBER, assert_one_run
 from tests.slurm.lab import Study, slurm, until
 from tests.slurm.test_disturbed import preempted
 
-TWO = ("cluster.processes=2", "cluster.gpus_per_cell=0")
+TWO = ("cluster.processes=2", "cluster.gpus_per_task=0")
 OPTIONS = (*SOBER, "trainer.accumulate=2")
 CELLS, SWEEP = ("shared-s0",), ("projection=shared",)
 

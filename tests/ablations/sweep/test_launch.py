@@ -124,7 +124,7 @@ def slurm(tmp_path, monkeypatch):
 
 
 def on_slurm(cache, folder, *words):
-    given = ("cluster=slurm", "cluster.partition=p", "cluster.gpus_per_cell=0", "cluster.batch=2", "study.name=night")
+    given = ("cluster=slurm", "cluster.partition=p", "cluster.gpus_per_task=0", "cluster.batch=2", "study.name=night")
     return plan(asked(cache, folder, *given, *words))
 
 

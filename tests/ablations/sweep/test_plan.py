@@ -87,7 +87,7 @@ def test_records_of_another_version_are_refused_before_anything_runs(tmp_path):
     [
         (["cluster=slurm"], "partition is not set"),
         (["cluster=slurm_debug", "cluster.partition=''"], "partition is not set"),
-        (["cluster=slurm", "cluster.partition=p", "cluster.gpus_per_cell=2"], "set gpus_per_cell=1"),
+        (["cluster=slurm", "cluster.partition=p", "cluster.gpus_per_task=2"], "a process takes one GPU or none"),
         (["cluster=slurm", "cluster.partition=p", "cluster.timeout_min=1"], "signal_delay_s=120 leaves nothing"),
         (["cluster=slurm", "cluster.partition=p", "cluster.batch=2000"], "batch=2000 is more"),
         (["cluster=slurm", "cluster.partition=p", "cluster.precision=null"], "set cluster.precision=bf16"),
