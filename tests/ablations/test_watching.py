@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from ablations import record, run, trainer
+from ablations.claims.schema import known_rules
 from tests.ablations.cells import config, do, timeless, weights
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -84,4 +85,4 @@ def test_a_part_that_does_not_exist_is_refused(cache: Path, tmp_path: Path):
 
 
 def test_the_rules_of_all_claims_are_recorded_as_they_stood(cache: Path, tmp_path: Path):
-    assert do(cache, tmp_path)["claims"] == run.known_rules()
+    assert do(cache, tmp_path)["claims"] == known_rules()

@@ -14,7 +14,7 @@ ROOT = CONF.parent
 # train.py with the work replaced: seed 1 is a mistake, seed 2 a bug, the others succeed.
 STAND_IN = """
 import sys, types
-def run(config, overrides):
+def run(config, overrides, origin=None):
     print("done", config.seed, config.projection.name)
     if config.seed == 1:
         raise FileNotFoundError("corpus.txt is not there: type the right path")
