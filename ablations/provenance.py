@@ -11,7 +11,8 @@ from typing import Any
 from ablations.claims.schema import known_rules
 
 LIBRARIES = ("torch", "numpy", "hydra-core", "omegaconf", "sentencepiece", "sacrebleu")
-SOURCES = ("models", "data", "ablations", "conf", "train.py", "evaluate.py", "requirements.txt")
+# A cluster is no part of a run.
+SOURCES = ("models", "data", "ablations", "conf", ":!conf/cluster", "train.py", "evaluate.py", "requirements.txt")
 ROOT = Path(__file__).resolve().parent.parent
 
 

@@ -21,6 +21,7 @@ def main() -> None:
     """Prints the state of every cell."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("words", nargs="*", help="a study, or what was typed after `python train.py`")
+    parser.add_argument("-m", "--multirun", action="store_true", help=argparse.SUPPRESS)  # typed after train.py, too
     parser.add_argument("--watch", action="store_true", help="look again until nothing runs or waits")
     parser.add_argument("--every", type=float, default=5.0, metavar="SECONDS", help="between two looks (5)")
     parser.add_argument("--results", default="results", help="the results folder, where no words say it")
@@ -29,6 +30,14 @@ def main() -> None:
         raise ValueError(f"--every {asked.every}: seconds between two looks are more than 0")
 
     from ablations.sweep import show, status
+    from ablations.sweep.jobs import NoAnswerError
+
+    def look(study: status.Study) -> list[status.State]:
+        try:
+            return study.look()
+        except NoAnswerError as silence:
+            print(f"warning: {silence}", file=sys.stderr)
+            return study.look(ask=False)
 
     results = Path(asked.results)
     if not asked.words:
@@ -40,7 +49,7 @@ def main() -> None:
     if asked.watch:
         show.watch(studies, lambda: time.sleep(asked.every))
     else:
-        show.once({study.name: study.look() for study in studies})
+        show.once({study.name: look(study) for study in studies})
 
 
 if __name__ == "__main__":

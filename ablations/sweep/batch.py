@@ -67,15 +67,18 @@ class Task:
     place: str  # such as "SLURM job 17_3"
 
 
-def alive(results: Path, wanted: Collection[str]) -> dict[str, Task]:
+def alive(results: Path, wanted: Collection[str], ask: bool = True) -> dict[str, Task]:
     """Signature -> where it waits or runs, of those wanted cells that a launch still holds or some process runs.
 
-    Raises jobs.NoAnswerError where SLURM has such cells and does not answer.
+    Raises jobs.NoAnswerError where SLURM has such cells and does not answer. Where it is not to be asked, whatever was
+    once handed to it is taken to wait there.
     """
     held: dict[str, Task] = {}
     ours = [batch for batch in batches(results) if not batch.free_of(wanted)]
-    queue = jobs.queued(batch.name for batch in ours if batch.cluster == "slurm")
+    queue = jobs.queued(batch.name for batch in ours if batch.cluster == "slurm") if ask else {}
     for batch in ours:
+        if batch.cluster == "slurm" and not ask:
+            held |= {signature: Task("waiting", "SLURM may know") for signature in batch.signatures}
         for job in queue.get(batch.name, []):
             state = "waiting" if job.state in jobs.PENDING else "running"
             held[batch.signatures[job.index]] = Task(state, f"SLURM job {job.id}")

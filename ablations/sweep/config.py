@@ -59,8 +59,8 @@ class ClusterConfig:
             )
         if self.gpus_per_task not in (0, 1):
             raise ValueError(
-                f"gpus_per_task={self.gpus_per_task}: a process takes one GPU or none, set 1 or 0; for a run on several "
-                "GPUs set processes"
+                f"gpus_per_task={self.gpus_per_task}: a process takes one GPU or none, set 1 or 0; for a run on "
+                "several GPUs set processes"
             )
         if self.signal_delay_s + 30 > 60 * self.timeout_min:  # SLURM looks at limits every 30 seconds
             raise ValueError(

@@ -46,8 +46,9 @@ class Frozen:
         """Raises ValueError unless code and libraries are still those of the launch."""
         if provenance.digest() != self.digest:
             then, now = _commit(self.origin["code"]), _commit(provenance.code())
+            commits = f" (then {then}, now {now})" if then != now else ""
             raise ValueError(
-                f"the code has changed since this run was launched (then {then}, now {now}): "
+                f"the code has changed since this run was launched{commits}: "
                 "launch it again by the same command, or restore that code"
             )
         here = provenance.versions()

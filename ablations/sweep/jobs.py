@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 PENDING = ("PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SUSPENDED", "CONFIGURING")
-PATIENCE = 60  # seconds for one answer
+PATIENCE = 20  # seconds for one answer
 
 
 class NoAnswerError(ValueError):

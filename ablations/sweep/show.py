@@ -10,7 +10,7 @@ from ablations.progress import clock
 from ablations.sweep.jobs import NoAnswerError
 from ablations.sweep.status import STATES, State, Study
 
-COLOURS = {"finished": "green", "diverged": "magenta", "running": "cyan", "failed": "red"}
+COLOURS = {"finished": "green", "stopped": "yellow", "diverged": "magenta", "running": "cyan", "failed": "red"}
 Seen = dict[str, list[State]]  # by study
 
 

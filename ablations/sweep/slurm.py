@@ -71,7 +71,8 @@ def submit(cells: Sequence[Cell], files: Sequence[Path]) -> None:
             print(f"submitted {len(some)} runs as SLURM job {ids[-1]}", flush=True)
     except FailedJobError as refusal:
         said = [line.partition("error: ")[2] for line in str(refusal).splitlines() if "error: " in line]
-        raise ValueError(f"SLURM refuses the jobs: {'; '.join(said) or refusal}") from None
+        hint = ": `sinfo -s` lists them" if "partition" in str(said) else ""
+        raise ValueError(f"SLURM refuses the jobs: {said[0] if said else refusal}{hint}") from None
     finally:
         if ids:
             study = cells[0].config.study.name

@@ -1,19 +1,20 @@
 """How a study is getting on: what became of each of its cells, told from files and from SLURM's queue."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ablations import record
 from ablations.compose import CONF
+from ablations.files import is_locked
 from ablations.sweep import batch, jobs
 from ablations.sweep.frozen import FAILED, FILE, Frozen
 from ablations.sweep.plan import plan
 from ablations.track.tracker import FILE as METRICS
 
-STATES = ("finished", "diverged", "running", "waiting", "failed", "missing")
+STATES = ("finished", "diverged", "running", "waiting", "stopped", "failed", "missing")
 
 
 @dataclass(frozen=True)
@@ -37,23 +38,59 @@ class Study:
     name: str
     planned: dict[str, dict[str, Any]]
 
-    def look(self) -> list[State]:
+    def look(self, ask: bool = True) -> list[State]:
         """Every cell that is planned, was launched or is on record; those in work first, then by name.
 
-        Raises jobs.NoAnswerError where SLURM has some and does not answer.
+        Raises jobs.NoAnswerError where SLURM has some of them and does not answer, unless it is not to be asked.
         """
         launched = _launched(self.results, self.name)
         configs = self.planned | launched | _recorded(self.results, self.name)
-        held = batch.alive(self.results, configs)  # before the records: what ends in between has one by then
-        known = record.index(self.results)
-        records = {signature: record.find(self.results, signature, self.name, known) for signature in configs}
-        word = _ended(self.results, {s for s, found in records.items() if found is None and s not in held})
+        open_ones = {signature for signature, found in self._records(configs).items() if found is None}
+        held = batch.alive(self.results, open_ones, ask)
+        records = self._records(configs)  # once more: what has ended in between is on record by now
+        for signature in configs:
+            if signature not in open_ones and is_locked(self.results / "work" / signature / "lock"):
+                held[signature] = batch.Task("running", "again")
+        word = (
+            _ended(self.results, {s for s, found in records.items() if found is None and s not in held}) if ask else {}
+        )
         states = [
-            _state(self.results, signature, config, records[signature], held.get(signature), word.get(signature, ""))
+            self._state(signature, config, records[signature], held.get(signature), word.get(signature, ""))
             for signature, config in configs.items()
         ]
-        order = ("running", "failed", "waiting", "missing", "diverged", "finished")
+        order = ("running", "failed", "stopped", "waiting", "missing", "diverged", "finished")
         return sorted(states, key=lambda state: (order.index(state.state), state.label))
+
+    def _records(self, signatures: Iterable[str]) -> dict[str, dict[str, Any] | None]:
+        known = record.index(self.results)
+        return {signature: record.find(self.results, signature, self.name, known) for signature in signatures}
+
+    def _state(
+        self,
+        signature: str,
+        config: dict[str, Any],
+        found: dict[str, Any] | None,
+        task: batch.Task | None,
+        ended: str,
+    ) -> State:
+        label, steps, folder = record.label(config), config["trainer"]["steps"], self.results / "work" / signature
+        running = task is not None and task.state == "running"
+        if found is not None and not running:
+            elsewhere = f"on record for {found['study']}: ask again, and it counts here, too"
+            word = found.get("reason") or (elsewhere if found["study"] != self.name else "")
+            return State(label, found["status"], found["training"]["steps"], steps, word=word)
+        last = _last_line(folder / METRICS)
+        step, loss, seconds = (last.get(name) for name in ("step", "loss", "seconds"))
+        if (why := folder / FAILED).exists() and not running:
+            return State(label, "failed", step, steps, loss, word=why.read_text(encoding="utf-8").strip())
+        if task is not None:
+            left = seconds / step * (steps - step) if running and step and seconds else None
+            return State(label, task.state, step, steps, loss, left, task.place)
+        if (folder / "checkpoint.pt").exists():
+            return State(label, "stopped", step, steps, loss, word=f"saved{ended}: ask again, and it goes on")
+        if (folder / "lock").exists():
+            return State(label, "failed", step, steps, loss, word=f"ended without a word{ended}: ask again")
+        return State(label, "missing", steps=steps, word=f"never started{ended}" if (folder / FILE).exists() else "")
 
 
 def of_words(words: Sequence[str]) -> Study:
@@ -82,32 +119,6 @@ def all_launched(results: Path) -> list[Study]:
     """Every study that was launched from this results folder."""
     names = {config["study"]["name"] for config in _launched(results).values()}
     return [Study(results, name, {}) for name in sorted(names)]
-
-
-def _state(
-    results: Path,
-    signature: str,
-    config: dict[str, Any],
-    found: dict[str, Any] | None,
-    task: batch.Task | None,
-    ended: str,
-) -> State:
-    label, steps, folder = record.label(config), config["trainer"]["steps"], results / "work" / signature
-    running = task is not None and task.state == "running"
-    if found is not None and not running:
-        return State(label, found["status"], found["training"]["steps"], steps, word=found.get("reason") or "")
-    last = _last_line(folder / METRICS)
-    step, loss, seconds = (last.get(name) for name in ("step", "loss", "seconds"))
-    if (why := folder / FAILED).exists() and not running:
-        return State(label, "failed", step, steps, loss, word=why.read_text(encoding="utf-8").strip())
-    if task is not None:
-        left = seconds / step * (steps - step) if running and step and seconds else None
-        return State(label, task.state, step, steps, loss, left, task.place)
-    if (folder / "lock").exists():
-        how = "stopped, and saved" if (folder / "checkpoint.pt").exists() else "ended without a word"
-        return State(label, "failed", step, steps, loss, word=f"{how}{ended}: ask again, and it goes on")
-    launched = (folder / FILE).exists()
-    return State(label, "missing", steps=steps, word=f"launched, and never started{ended}" if launched else "")
 
 
 def _launched(results: Path, study: str | None = None) -> dict[str, dict[str, Any]]:

@@ -65,6 +65,8 @@ class Children:
     def __exit__(self, *_: Any) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        if self.stopped is not None:
+            print("what ran is saved: the same command goes on with it", flush=True)
         if self.stopped == signal.SIGINT:
             raise KeyboardInterrupt
         if self.stopped is not None:

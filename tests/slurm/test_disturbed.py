@@ -46,7 +46,7 @@ def test_each_run_is_ended_in_another_way(study: Study, undisturbed: Study):
     assert f"{checkpoint} cannot be read" in study.failures()[damaged]
     assert (study.folder(cancelled) / "checkpoint.pt").exists(), "scancel leaves the time to save"
     words = {state.label.partition("-")[2]: state.word for state in of_name(study.results, STUDY).look()}
-    assert words[cancelled].startswith("stopped, and saved (SLURM: CANCELLED")
+    assert words[cancelled].startswith("saved (SLURM: CANCELLED")
     assert words[killed].startswith("ended without a word (SLURM: FAILED)")
     assert "cannot be read" in words[damaged] and words[requeued] == ""
 

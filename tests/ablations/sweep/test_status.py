@@ -45,7 +45,7 @@ def test_each_state_is_told_with_what_is_known(cells, tmp_path):
     }
     assert (seen["s1"].step, seen["s1"].steps, seen["s1"].loss, seen["s1"].left) == (40, 100, 2.5, 30.0)
     assert seen["s3"].word == "the disk is full: make room"
-    assert seen["s4"].step == 30 and seen["s4"].word == "ended without a word: ask again, and it goes on"
+    assert seen["s4"].step == 30 and seen["s4"].word == "ended without a word: ask again"
 
 
 def test_a_planned_study_is_told_whole(cells, tmp_path):
@@ -58,7 +58,7 @@ def test_a_planned_study_is_told_whole(cells, tmp_path):
         f"paths.results={tmp_path}",
     ]
     seen = {state.label[-2:]: (state.state, state.word) for state in status.of_words(words[:3] + words[4:]).look()}
-    never = ("missing", "launched, and never started")
+    never = ("missing", "never started")
     assert seen == {
         **dict.fromkeys(("s0", "s1", "s2", "s3", "s4"), never),
         "s5": ("missing", ""),
@@ -139,3 +139,19 @@ def test_gpus_are_handed_out(monkeypatch, words, given):
 def test_what_is_frozen_can_be_read_by_a_person(cells):
     plain = json.loads((cells[0].folder / "cell.json").read_text())
     assert plain["overrides"] == cells[0].overrides and plain["versions"]["torch"]
+
+
+def test_where_slurm_does_not_answer_the_rest_is_told(cells, tmp_path, monkeypatch):
+    """Whatever is on record needs no queue; of the others nothing is claimed but that SLURM had them."""
+    done, handed_over = cells[:2]
+    entry = make_record(study="other") | {"signature": done.signature, "seed": 0}
+    entry["config"] = {**done.plain, "study": {**done.plain["study"], "name": "other"}}
+    record.write(entry, tmp_path)
+    batch.write(tmp_path, "slurm", [done, handed_over])
+    monkeypatch.setenv("PATH", "")
+    study = status.of_name(tmp_path, "night")
+    with pytest.raises(jobs.NoAnswerError, match="there is no squeue here"):
+        study.look()
+    seen = {state.label[-2:]: (state.state, state.word) for state in study.look(ask=False)}
+    assert seen["s1"] == ("waiting", "SLURM may know")
+    assert seen["s0"] == ("finished", "on record for other: ask again, and it counts here, too")
