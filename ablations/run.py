@@ -20,7 +20,8 @@ from ablations.known import answer
 from ablations.model import Model, build, costs
 from ablations.progress import Progress
 from ablations.stop import Stop
-from ablations.track.tracker import Tracker, open_tracker
+from ablations.track.start import open_tracker
+from ablations.track.tracker import Tracker
 from ablations.trainer import Trainer, TrainingState
 from data.batch import BOS, EOS, PAD, UNK
 from data.loader import Loader, first_rows

@@ -17,6 +17,8 @@ from ablations.sweep.cell import reasoned
 from ablations.sweep.frozen import Freezer
 from ablations.sweep.plan import Cell, finished
 
+PATIENCE = 60  # attempts, of two seconds each, to be the only launch in a results folder
+
 
 def launch(cells: Sequence[Cell]) -> None:
     """Runs or submits every cell that is neither finished nor in somebody's hands already.
@@ -45,7 +47,7 @@ def launch(cells: Sequence[Cell]) -> None:
                 slurm.submit(todo, files)
             else:
                 handed = batch.write(results, cluster.kind, todo)
-                assert until_the_end.enter_context(locked(handed.file)), "its name is new"
+                until_the_end.enter_context(locked(handed.file))  # while it is held, its cells wait for us
         if cluster.kind == "local":
             failed = one_after_another(todo, freezer.origin)
         elif cluster.kind == "joblib":
@@ -75,12 +77,13 @@ def one_after_another(cells: Sequence[Cell], origin: dict[str, Any]) -> int:
 
 @contextmanager
 def _alone(results: Path) -> Iterator[None]:
-    """Two launches at one moment could both find a cell free."""
-    file = results / "work" / "launch.lock"
-    with locked(file) as mine:
-        if not mine:
-            raise ValueError(f"another launch is at work in {results}: try again when it has handed out its runs")
-        yield
+    """Two launches at one moment could both find a cell free: one waits until the other has handed out its cells."""
+    for _ in range(PATIENCE):
+        with locked(results / "work" / "launch.lock") as mine:
+            if mine:
+                yield
+                return
+    raise ValueError(f"another launch is at work in {results}: try again when it has handed out its runs")
 
 
 def _todo(cells: Sequence[Cell]) -> list[Cell]:

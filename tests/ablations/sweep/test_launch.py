@@ -57,6 +57,7 @@ def test_a_failing_cell_is_told_and_the_others_go_on(cells, tmp_path, capsys):
 
 
 def test_cells_in_somebody_s_hands_are_left_alone(cells, capsys, monkeypatch):
+    monkeypatch.setattr("ablations.sweep.launch.PATIENCE", 1)
     others = batch.write(cells[0].results, "joblib", cells[:3])
     with locked(others.file), locked(cells[0].folder / "lock"):
         assert list(states(cells).values()) == ["running", "waiting", "waiting", "missing"]

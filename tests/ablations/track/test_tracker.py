@@ -11,7 +11,8 @@ import pytest
 from ablations.compose import CONF
 from ablations.config import TrackingConfig
 from ablations.track import tracker
-from ablations.track.tracker import FILE, Tracker, open_tracker
+from ablations.track.start import open_tracker
+from ablations.track.tracker import FILE, Tracker
 from tests.ablations.make import make_record
 from tests.ablations.track.offline import in_wandb
 
@@ -80,7 +81,7 @@ def test_a_run_needs_no_package_of_a_dashboard(tmp_path, name):
     code = (
         "import sys; sys.modules |= dict.fromkeys(['wandb', 'trackio', 'matplotlib', 'torch'])\n"
         "from ablations.config import TrackingConfig\n"
-        "from ablations.track.tracker import open_tracker\n"
+        "from ablations.track.start import open_tracker\n"
         "from tests.ablations.make import make_record\n"
         "with open_tracker(TrackingConfig(name=sys.argv[1]), make_record(), sys.argv[2], 0) as t:\n"
         "    t.log(1, {'loss': 1.0}); t.show(make_record())\n"
@@ -116,7 +117,7 @@ def test_a_run_killed_at_any_time_loses_no_line_and_its_dashboard_can_be_read(tm
     code = (
         "import sys, time\n"
         "from ablations.config import TrackingConfig\n"
-        "from ablations.track.tracker import open_tracker\n"
+        "from ablations.track.start import open_tracker\n"
         "from tests.ablations.make import make_record\n"
         "with open_tracker(TrackingConfig(name='wandb_offline'), make_record(), sys.argv[1], 0) as t:\n"
         "    for step in range(1, 100_000):\n"

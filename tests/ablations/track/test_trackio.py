@@ -25,7 +25,7 @@ socket.getaddrinfo = socket.socket.connect = refuse
 from pathlib import Path
 from ablations.config import TrackingConfig
 from ablations.track import finished
-from ablations.track.tracker import open_tracker
+from ablations.track.start import open_tracker
 from tests.ablations.make import make_record
 results = Path(sys.argv[1])
 {do}

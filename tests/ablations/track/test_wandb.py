@@ -10,7 +10,8 @@ from ablations import tables
 from ablations.config import TrackingConfig
 from ablations.track import wandb_run
 from ablations.track.outcome import numbers
-from ablations.track.tracker import FILE, open_tracker
+from ablations.track.start import open_tracker
+from ablations.track.tracker import FILE
 from tests.ablations.cells import do
 from tests.ablations.make import make_record
 from tests.ablations.track.offline import in_wandb
