@@ -6,7 +6,7 @@ from functools import cache
 import pytest
 import yaml
 
-from ablations.compose import CONF, cells, compose, from_plain, to_plain
+from ablations.compose import CONF, cells, compose, compose_cells, from_plain, to_plain
 from ablations.config import RunConfig, check
 from models.projections.config import ProjectionConfig
 
@@ -97,7 +97,7 @@ def test_a_site_takes_nothing_of_a_strategy_that_it_does_not_have(master):
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_cell_of_a_study_is_a_run(name):
-    runs = [compose(cell) for cell in cells([f"study={name}"])]
+    runs = [run for _, run in compose_cells([f"study={name}"])]
     for run in runs:
         check(run)
     assert all(run.study.name == name and run.study.question and run.study.prediction for run in runs)

@@ -17,16 +17,6 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 OPTIONS = ("trainer.steps=12", "trainer.eval_every=12", "trainer.checkpoint_every=12", "trainer.log_every=5")
 
 
-@pytest.fixture(autouse=True)
-def nobody_is_immune():
-    """The tests may run under `nohup`, or in the background of a script."""
-    usual = {signal.SIGHUP: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
-    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
 def told_at_seventh(monkeypatch, number):
     """The signal comes in the middle of a step, between two log lines and far from any checkpoint."""
     step, taken = trainer.Trainer._step, []
