@@ -120,6 +120,7 @@ def test_a_run_killed_at_any_time_loses_no_line_and_its_dashboard_can_be_read(tm
         "from ablations.track.start import open_tracker\n"
         "from tests.ablations.make import make_record\n"
         "with open_tracker(TrackingConfig(name='wandb_offline'), make_record(), sys.argv[1], 0) as t:\n"
+        "    t._mirror._starting.result()  # however long it takes on a busy machine\n"
         "    for step in range(1, 100_000):\n"
         "        t.log(step, {'loss': 1 / step}); print(step, flush=True); time.sleep(0.01)\n"
     )
