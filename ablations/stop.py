@@ -32,9 +32,8 @@ class Stop:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            heard = [
-                number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN
-            ]  # nohup ignores HUP
+            # What is ignored stays so: `nohup` ignores HUP.
+            heard = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
             self._before = {number: signal.signal(number, self._told) for number in heard}
         return self
 

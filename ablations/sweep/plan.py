@@ -50,11 +50,12 @@ def plan(overrides: Sequence[str]) -> list[Cell]:
     for own, config in compose_cells(overrides):
         with cell_named(own):
             check(config)
+            _check_margin(config)
             cell = sign(config, own)
         found.setdefault(cell.signature, cell)
     cells = list(found.values())
-    for name in {cell.config.study.name: cell for cell in cells}.values():
-        _check_study(name)
+    for cell in {cell.config.study.name: cell for cell in cells}.values():
+        _check_study(cell)
     return cells
 
 
@@ -81,14 +82,17 @@ def _settle_precision(config: RunConfig) -> None:
         config.trainer.precision = settled_precision(config.trainer)
 
 
-def _check_study(cell: Cell) -> None:
-    study = cell.config.study
-    margin = MARGINS.get(cell.config.task.kind)
+def _check_margin(config: RunConfig) -> None:
+    study, margin = config.study, MARGINS.get(config.task.kind)
     if margin and study.question and not study.without_margin and getattr(study, margin) is None:
         raise ValueError(
-            f"study {study.name} asks a question of {cell.config.task.name} and says no margin: set study.{margin} "
+            f"study {study.name} asks a question of {config.task.name} and says no margin: set study.{margin} "
             "before the first run, or say in study.without_margin why it needs none"
         )
+
+
+def _check_study(cell: Cell) -> None:
+    study = cell.config.study
     names: dict[str, str] = {}
     for file in sorted((CONF / "study").glob("*.yaml")):
         name = (yaml.safe_load(file.read_text(encoding="utf-8")) or {}).get("study", {}).get("name")

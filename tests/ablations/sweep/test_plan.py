@@ -60,6 +60,8 @@ def test_a_study_that_asks_a_question_needs_its_margin():
         plan(words)
     with pytest.raises(ValueError, match="margin_perplexity"):
         plan(["study.name=mine", "study.question='How much?'", "study.margin_bleu=0.5"])
+    with pytest.raises(ValueError, match="python_docs and says no margin"):
+        plan(["task=python_docs,toy_translation", *words[1:], "study.margin_bleu=0.5"])
     assert len(plan([*words, "study.margin_bleu=0.5"])) == len(plan([*words, "study.without_margin='A look.'"])) == 2
 
 
