@@ -10,11 +10,11 @@ from torch import nn
 
 from ablations.config import RunConfig
 from ablations.device import Place
-from ablations.trainer import summed_losses
 from data.batch import BOS, EOS
 from data.loader import evaluation_batches
 from data.prepared import Prepared
 from models.decode import translate
+from models.loss import Objective
 from models.transformer import Classifier, LanguageModel, Translator
 
 # sacreBLEU's tokenisation by target language; 13a for languages that put spaces between words.
@@ -53,11 +53,11 @@ def nats_per_token(
     """
     model.eval()
     device = next(model.parameters()).device
-    total, count = 0.0, 0
+    total, count, losses = 0.0, 0, Objective(model)
     tokens, context = config.trainer.eval_batch_tokens, config.task.context
     batches = evaluation_batches(prepared, split, tokens, context, config.evaluation.stride)
     for batch in itertools.islice(batches, place.rank, None, place.world) if place else batches:
-        loss, _ = summed_losses(model(**batch.to(device).inputs), batch.targets.to(device), 0.0)
+        loss, _ = losses(batch.to(device).inputs, batch.targets.to(device))
         total, count = total + loss.double().item(), count + batch.tokens
     if place:
         total, count = place.all_reduce(torch.tensor([total, count], dtype=torch.float64, device=device)).tolist()

@@ -13,16 +13,18 @@ from torch import nn
 from ablations import checkpoint, provenance, record
 from ablations.compose import to_plain
 from ablations.config import RunConfig, check
+from ablations.course import Course
 from ablations.device import Place, find_place
 from ablations.evaluator import nats_per_token, samples, score
 from ablations.files import locked, write_text
 from ablations.known import answer
+from ablations.learner import Alone
 from ablations.model import Model, build, costs
 from ablations.progress import Progress
 from ablations.stop import Stop
 from ablations.track.start import open_tracker
 from ablations.track.tracker import Tracker
-from ablations.trainer import Trainer, TrainingState
+from ablations.trainer import Report, Trainer
 from data.batch import BOS, EOS, PAD, UNK
 from data.loader import Loader, first_rows
 from data.prepare import prepare
@@ -62,33 +64,32 @@ def run(config: RunConfig, overrides: list[str], origin: dict[str, Any] | None =
         for torn in folder.glob(".*.tmp"):  # what a kill left of a checkpoint
             torn.unlink(missing_ok=True)
         model = build(config, prepared).to(place.device)
-        trainer = _trainer(config, model, prepared, place, folder, signature)
+        course = _course(config, model, prepared, place, folder, signature)
         if place.rank != 0:  # every process trains, the first one scores and records
-            _fit(trainer, stop, lambda numbers: None)
+            _fit(course, stop, lambda numbers: None)
             return place.end(None)
         entry = _new_record(plain, signature, overrides, prepared, place) | (origin or provenance.origin())
-        return place.end(_train_and_score(config, entry, trainer, stop, model, prepared, folder))
+        return place.end(_train_and_score(config, entry, course, stop, prepared))
 
 
 def _train_and_score(
     config: RunConfig,
     entry: dict[str, Any],
-    trainer: Trainer,
+    course: Course,
     stop: Stop,
-    model: Model,
     prepared: Prepared,
-    folder: Path,
 ) -> float:
+    model, folder = course.model, course.folder
     started, results, signature = time.time(), Path(config.paths.results), entry["signature"]
     entry = {**entry, "budget": asdict(costs(config, prepared))}
     try:
         with (
-            open_tracker(config.tracking, entry, folder, trainer.state.step) as tracker,
-            Progress(record.label(entry["config"]), config.trainer.steps, trainer.state.step) as progress,
+            open_tracker(config.tracking, entry, folder, course.state.step) as tracker,
+            Progress(record.label(entry["config"]), config.trainer.steps, course.state.step) as progress,
         ):
-            state = _fit(trainer, stop, lambda numbers: _report(numbers, tracker, progress))
-            entry |= _training(state, trainer)
-            if state.diverged is None:
+            _fit(course, stop, lambda numbers: _report(numbers, tracker, progress))
+            entry |= _training(course)
+            if course.state.diverged is None:
                 checkpoint.save(folder / "model.pt", {"signature": signature, "model": model.state_dict()})
                 entry |= _scores(config, model, prepared, folder)
             entry |= {"finished": provenance.now(), "seconds": round(time.time() - started, 1)}
@@ -105,20 +106,17 @@ def _train_and_score(
     return _objective(entry)
 
 
-def _fit(trainer: Trainer, stop: Stop, report: Callable[[dict[str, float]], None]) -> TrainingState:
+def _fit(course: Course, stop: Stop, report: Report) -> None:
     """Trains to the end, or leaves with everything saved when a signal says so."""
     with stop.held() as asked:
-        state = trainer.fit(report, asked)
-    if state.step < trainer.config.steps and state.diverged is None:
+        Trainer([course], Alone(course)).fit([report], asked)
+    if course.going:
         stop.leave()  # another process of this run was told, and this one was not
-    return state
 
 
-def _trainer(
-    config: RunConfig, model: Model, prepared: Prepared, place: Place, folder: Path, signature: str
-) -> Trainer:
+def _course(config: RunConfig, model: Model, prepared: Prepared, place: Place, folder: Path, signature: str) -> Course:
     batch_tokens, context = config.trainer.batch_tokens, config.task.context
-    return Trainer(
+    return Course(
         model,
         Loader(prepared, batch_tokens, context, config.seed, place.rank, place.world),
         lambda network: nats_per_token(network, prepared, "valid", config, place)[0],
@@ -200,16 +198,16 @@ def _new_record(
     }
 
 
-def _training(state: TrainingState, trainer: Trainer) -> dict[str, Any]:
-    config = trainer.config
+def _training(course: Course) -> dict[str, Any]:
+    config, state = course.config, course.state
     training = {
         "steps": state.step,
         "tokens": state.tokens,
-        "epochs": round(trainer.loader.epochs, 3),
+        "epochs": round(course.loader.epochs, 3),
         "seconds": round(state.seconds, 1),
         "tokens_per_second": round(state.tokens / state.seconds, 1),
         "selected_step": state.best_step if config.select == "best" else state.step,
-        "precision": trainer.place.precision,
+        "precision": course.place.precision,
     }
     status = "finished" if state.diverged is None else "diverged"
     result = {"status": status, "reason": state.diverged, "training": training, "curve": state.curve}

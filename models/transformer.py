@@ -48,10 +48,19 @@ class LanguageModel(nn.Module):
 
     def forward(self, tokens: Tensor, cache: DecoderCache | None = None) -> Tensor:
         """Logits [B, L, V] of the token after each of tokens [B, L]; with a cache, tokens continue what it holds."""
+        return F.linear(self.states(tokens, cache), *self.output_map)
+
+    def states(self, tokens: Tensor, cache: DecoderCache | None = None) -> Tensor:
+        """[B, L, C], of which `output_map` makes the logits."""
         x_BLC = self.embedding(tokens, 0 if cache is None else len(cache))
         for i, block in enumerate(self.decoder):
             x_BLC = block(x_BLC, causal=True, past=None if cache is None else cache.past[i])
-        return logits(self, x_BLC)
+        return self.norm(x_BLC)
+
+    @property
+    def output_map(self) -> tuple[Tensor, None]:
+        """The matrix [V, C] from states to logits: the embedding's where the two are tied; and no bias."""
+        return self.embedding.weight if self.output is None else self.output.weight, None
 
     def new_cache(self) -> DecoderCache:
         """An empty cache."""
@@ -78,7 +87,16 @@ class Translator(nn.Module):
 
     def forward(self, source: Tensor, source_mask: Tensor, target: Tensor) -> Tensor:
         """Logits [B, L, V] of the token after each of target [B, L], given source [B, S], mask True at real tokens."""
-        return self.decode(target, self.encode(source, source_mask), source_mask)
+        return F.linear(self.states(source, source_mask, target), *self.output_map)
+
+    def states(self, source: Tensor, source_mask: Tensor, target: Tensor) -> Tensor:
+        """[B, L, C], of which `output_map` makes the logits."""
+        return self.decoded(target, self.encode(source, source_mask), source_mask)
+
+    @property
+    def output_map(self) -> tuple[Tensor, None]:
+        """The matrix [V, C] from states to logits: the embedding's where the two are tied; and no bias."""
+        return self.embedding.weight if self.output is None else self.output.weight, None
 
     def encode(self, source: Tensor, source_mask: Tensor) -> Tensor:
         """States [B, S, C] of source tokens [B, S]."""
@@ -92,12 +110,18 @@ class Translator(nn.Module):
         self, target: Tensor, states_BSC: Tensor, source_mask: Tensor, cache: DecoderCache | None = None
     ) -> Tensor:
         """Logits [B, L, V]; with a cache, target continues what it holds. Padding at the end of target is harmless."""
+        return F.linear(self.decoded(target, states_BSC, source_mask, cache), *self.output_map)
+
+    def decoded(
+        self, target: Tensor, states_BSC: Tensor, source_mask: Tensor, cache: DecoderCache | None = None
+    ) -> Tensor:
+        """The states [B, L, C] behind these logits."""
         x_BLC = self.embedding(target, 0 if cache is None else len(cache))
         mask = source_mask[:, None, None, :]
         for i, block in enumerate(self.decoder):
             past, source = (cache.past[i], cache.source[i]) if cache is not None else (None, None)
             x_BLC = block(x_BLC, None, True, states_BSC, mask, past, source)
-        return logits(self, x_BLC)
+        return self.norm(x_BLC)
 
     def new_cache(self) -> DecoderCache:
         """An empty cache."""
@@ -125,14 +149,17 @@ class Classifier(nn.Module):
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """Logits [B, K] of tokens [B, L], mask True at real tokens."""
+        return self.classify(self.states(tokens, mask))
+
+    def states(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """[B, C], of which `output_map` makes the logits."""
         x_BLC = self.embedding(tokens)
         for block in self.encoder:
             x_BLC = block(x_BLC, mask[:, None, None, :])
         x_BLC = self.norm(x_BLC).masked_fill(~mask[:, :, None], 0.0)
-        return self.classify(x_BLC.sum(1) / mask.sum(1, keepdim=True))
+        return x_BLC.sum(1) / mask.sum(1, keepdim=True)
 
-
-def logits(model: LanguageModel | Translator, x_BLC: Tensor) -> Tensor:
-    """[B, L, V]: the last norm, then the output matrix, which is the embedding's where the two are tied."""
-    x_BLC = model.norm(x_BLC)
-    return F.linear(x_BLC, model.embedding.weight) if model.output is None else model.output(x_BLC)
+    @property
+    def output_map(self) -> tuple[Tensor, Tensor]:
+        """The matrix [K, C] and the bias [K] from states to logits."""
+        return self.classify.weight, self.classify.bias

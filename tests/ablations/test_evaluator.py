@@ -89,8 +89,12 @@ class Bigrams(nn.Module):
         draw = torch.Generator().manual_seed(0)
         self.logits = nn.Parameter(spread * torch.randn(vocabulary, vocabulary, generator=draw))
 
-    def forward(self, tokens=None, source=None, source_mask=None, target=None):
+    def states(self, tokens=None, source=None, source_mask=None, target=None):
         return self.logits[tokens if tokens is not None else target]
+
+    @property
+    def output_map(self):
+        return torch.eye(len(self.logits)), None
 
 
 def nats(prepared: Prepared, model: nn.Module, split: str = "test", batch: int = 64, stride: int | None = None):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ablations import errors, record, run, trainer
+from ablations import errors, learner, record, run
 from ablations.compose import CONF
 from ablations.device import Place
 from ablations.evaluator import nats_per_token
@@ -145,16 +145,16 @@ def test_two_processes_go_on_where_one_stopped(cache: Path, tmp_path: Path, monk
     options = (*SOBER, "trainer.steps=8", "trainer.accumulate=2", "trainer.checkpoint_every=4")
     straight = do(cache, tmp_path / "straight", *options)
 
-    step = trainer.Trainer._step
+    step = learner.Alone.step
     taken = []
 
-    def die_at_sixth(self, batches, lr):
-        taken.append(lr)
+    def die_at_sixth(self, batches, rates):
+        taken.append(rates)
         if len(taken) == 6:
             raise KeyboardInterrupt
-        return step(self, batches, lr)
+        return step(self, batches, rates)
 
-    monkeypatch.setattr(trainer.Trainer, "_step", die_at_sixth)
+    monkeypatch.setattr(learner.Alone, "step", die_at_sixth)
     with pytest.raises(KeyboardInterrupt):
         run.run(config(cache, tmp_path / "broken", *options), [])
     assert list(tmp_path.glob("broken/work/*/checkpoint.pt")) and not list(tmp_path.glob("broken/records/*/*"))

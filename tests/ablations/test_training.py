@@ -8,15 +8,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from ablations import record, run, trainer
+from ablations import learner, record, run
 from ablations.config import OptimConfig, TrainerConfig
+from ablations.course import Course
 from ablations.device import Place
 from ablations.model import build
 from ablations.optim import learning_rate
-from ablations.trainer import Trainer, summed_losses
-from data.batch import IGNORE
+from ablations.trainer import Trainer
 from data.loader import Loader
 from data.prepare import prepare
+from models.loss import losses_of_logits
 from tests.ablations.cells import config, do, timeless, weights
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -67,20 +68,20 @@ def test_resume_continues_bit_for_bit(cache: Path, tmp_path: Path, monkeypatch, 
     )
     straight = do(cache, tmp_path / "straight", *options)
 
-    step = trainer.Trainer._step
+    step = learner.Alone.step
     taken = []
 
-    def die_at_seventh(self, batches, lr):
-        taken.append(lr)
+    def die_at_seventh(self, batches, rates):
+        taken.append(rates)
         if len(taken) == 7:
             raise KeyboardInterrupt
-        return step(self, batches, lr)
+        return step(self, batches, rates)
 
-    monkeypatch.setattr(trainer.Trainer, "_step", die_at_seventh)
+    monkeypatch.setattr(learner.Alone, "step", die_at_seventh)
     with pytest.raises(KeyboardInterrupt):
         run.run(config(cache, tmp_path / "broken", *options), [])
     torch.rand(3)  # whatever happened to the global stream in between must not matter
-    monkeypatch.setattr(trainer.Trainer, "_step", lambda self, b, lr: taken.append(lr) or step(self, b, lr))
+    monkeypatch.setattr(learner.Alone, "step", lambda self, b, lr: taken.append(lr) or step(self, b, lr))
     resumed = do(cache, tmp_path / "broken", *options)
 
     assert len(taken) == 7 + 6, "it continued after step 6, not from the start"
@@ -105,7 +106,7 @@ def test_a_run_killed_while_scoring_is_scored_not_trained_again(cache: Path, tmp
     assert not list(tmp_path.glob("broken/records/*/*")), "no record of a run that is not at its end"
 
     monkeypatch.setattr(run, "score", score)
-    monkeypatch.setattr(trainer.Trainer, "_step", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(learner.Alone, "step", lambda *_: pytest.fail("trained again"))
     resumed = do(cache, tmp_path / "broken", *options)
     assert resumed["scores"] == straight["scores"]
     assert timeless(resumed["curve"]) == timeless(straight["curve"])
@@ -116,16 +117,16 @@ def test_a_run_killed_while_scoring_is_scored_not_trained_again(cache: Path, tmp
 def test_a_run_that_breaks_says_so_and_is_tried_again(cache: Path, tmp_path: Path, monkeypatch):
     """From its checkpoint; and the record of a finished run is not lost to an attempt to repeat it."""
     options = ("trainer.steps=4", "trainer.checkpoint_every=2", "trainer.eval_every=4")
-    step = trainer.Trainer._step
+    step = learner.Alone.step
     taken = []
 
-    def break_at_fourth(self, batches, lr):
-        taken.append(lr)
+    def break_at_fourth(self, batches, rates):
+        taken.append(rates)
         if len(taken) == 4:
             raise RuntimeError("out of memory\nand more")
-        return step(self, batches, lr)
+        return step(self, batches, rates)
 
-    monkeypatch.setattr(trainer.Trainer, "_step", break_at_fourth)
+    monkeypatch.setattr(learner.Alone, "step", break_at_fourth)
     with pytest.raises(RuntimeError, match="out of memory"):
         do(cache, tmp_path, *options)
     [failed] = record.load_all(tmp_path)
@@ -149,7 +150,7 @@ def test_validation_does_not_touch_training(cache: Path, tmp_path: Path):
 
 def test_a_finished_run_is_not_trained_twice(cache: Path, tmp_path: Path, monkeypatch, capsys):
     first = do(cache, tmp_path)
-    monkeypatch.setattr(trainer.Trainer, "fit", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(Trainer, "fit", lambda *_: pytest.fail("trained again"))
     again = do(cache, tmp_path, "trainer.log_every=2", "tracking=none")
     assert again == first
     assert "not trained again" in capsys.readouterr().out
@@ -167,34 +168,18 @@ def test_accumulation_equals_one_big_batch(cache: Path, tmp_path: Path):
 
     model = build(asked, prepared)
     together = copy.deepcopy(model)
-    fit = Trainer(model, batches, lambda _: 0.0, asked.optim, asked.trainer, Place(torch.device("cpu"), "fp32"),
-                  tmp_path / "work", "0", 0)  # fmt: skip
+    course = Course(model, batches, lambda _: 0.0, OptimConfig(clip=None), asked.trainer,
+                    Place(torch.device("cpu"), "fp32"), tmp_path / "work", "0", 0)  # fmt: skip
+    alone = learner.Alone(course)
     gradients = {}
-    for group in fit.optimizer.param_groups:
-        group["weight_decay"] = 0.0
-    fit.optimizer.step = lambda: gradients.update({n: p.grad.clone() for n, p in model.named_parameters()})
-    fit.optim_config = OptimConfig(clip=None)
-    losses, _, tokens = fit._step(micro, 1e-3)
+    alone.optimizer.step = lambda: gradients.update({n: p.grad.clone() for n, p in model.named_parameters()})
+    [(losses, _, tokens)] = alone.step([micro], [1e-3])
 
-    total = sum(summed_losses(together(**batch.inputs), batch.targets, 0.0)[0] for batch in micro)
+    total = sum(losses_of_logits(together(**batch.inputs), batch.targets, 0.0)[0] for batch in micro)
     (total / tokens).backward()
     torch.testing.assert_close(losses, total.detach())
     for name, parameter in together.named_parameters():
         torch.testing.assert_close(gradients[name], parameter.grad, msg=name)
-
-
-def test_padding_is_not_scored():
-    logits = torch.randn(2, 3, 7)
-    targets = torch.tensor([[1, 2, IGNORE], [3, IGNORE, IGNORE]])
-    for smoothing in (0.0, 0.1):
-        plain, smoothed = summed_losses(logits, targets, smoothing)
-        noise = logits + torch.randn_like(logits) * (targets == IGNORE)[..., None]
-        assert torch.allclose(plain, summed_losses(noise, targets, smoothing)[0])
-        assert torch.allclose(smoothed, summed_losses(noise, targets, smoothing)[1])
-        expected = torch.nn.functional.cross_entropy(
-            logits.flatten(0, 1), targets.flatten(), reduction="sum", label_smoothing=smoothing
-        )
-        torch.testing.assert_close(smoothed, expected)
 
 
 def test_divergence_is_recorded_not_hidden(cache: Path, tmp_path: Path):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ablations import record, run, trainer
+from ablations import learner, record, run
 from ablations.claims.schema import known_rules
 from tests.ablations.cells import config, do, timeless, weights
 
@@ -42,18 +42,18 @@ OWN = {
 def test_what_was_seen_before_a_stop_is_still_there_after_it(cache: Path, tmp_path: Path, monkeypatch):
     options = (*STEPS, SHARED, "analysis=course", "analysis.every=1", "analysis.rows=3")
     straight = do(cache, tmp_path / "straight", *options)
-    step, taken = trainer.Trainer._step, []
+    step, taken = learner.Alone.step, []
 
-    def die_at_fourth(self, batches, lr):
-        taken.append(lr)
+    def die_at_fourth(self, batches, rates):
+        taken.append(rates)
         if len(taken) == 4:
             raise KeyboardInterrupt
-        return step(self, batches, lr)
+        return step(self, batches, rates)
 
-    monkeypatch.setattr(trainer.Trainer, "_step", die_at_fourth)
+    monkeypatch.setattr(learner.Alone, "step", die_at_fourth)
     with pytest.raises(KeyboardInterrupt):
         run.run(config(cache, tmp_path / "broken", *options), [])
-    monkeypatch.setattr(trainer.Trainer, "_step", step)
+    monkeypatch.setattr(learner.Alone, "step", step)
     assert do(cache, tmp_path / "broken", *options)["analyses"] == straight["analyses"]
 
 

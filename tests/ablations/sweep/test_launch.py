@@ -6,7 +6,7 @@ import stat
 
 import pytest
 
-from ablations import provenance, record, trainer
+from ablations import learner, provenance, record, trainer
 from ablations.files import locked
 from ablations.sweep import batch, frozen, status
 from ablations.sweep.cell import run_frozen
@@ -35,7 +35,7 @@ def test_a_sweep_runs_each_cell_once(cells, cache, tmp_path, monkeypatch, capsys
     launch(cells)
     assert len(record.load_all(tmp_path, "night")) == 4 and set(states(cells).values()) == {"finished"}
     capsys.readouterr()
-    monkeypatch.setattr(trainer.Trainer, "_step", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(learner.Alone, "step", lambda *_: pytest.fail("trained again"))
     launch(cells)
     assert capsys.readouterr().out == "4 runs: 4 finished\n"
     launch(plan(asked(cache, tmp_path, *SWEEP[:2], "study.name=day")))

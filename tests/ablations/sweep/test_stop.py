@@ -8,7 +8,7 @@ import pytest
 import torch
 from submitit.core.utils import UncompletedJobError
 
-from ablations import record, run, stop, trainer
+from ablations import learner, record, run, stop, trainer
 from ablations.sweep import jobs
 from tests.ablations.cells import config, do, timeless, weights
 
@@ -19,15 +19,15 @@ OPTIONS = ("trainer.steps=12", "trainer.eval_every=12", "trainer.checkpoint_ever
 
 def told_at_seventh(monkeypatch, number):
     """The signal comes in the middle of a step, between two log lines and far from any checkpoint."""
-    step, taken = trainer.Trainer._step, []
+    step, taken = learner.Alone.step, []
 
-    def count(self, batches, lr):
-        taken.append(lr)
+    def count(self, batches, rates):
+        taken.append(rates)
         if len(taken) == 7:
             os.kill(os.getpid(), number)
-        return step(self, batches, lr)
+        return step(self, batches, rates)
 
-    monkeypatch.setattr(trainer.Trainer, "_step", count)
+    monkeypatch.setattr(learner.Alone, "step", count)
     return taken
 
 
@@ -84,7 +84,7 @@ def test_a_run_that_does_not_train_leaves_at_once(cache, tmp_path, monkeypatch):
     with pytest.raises(SystemExit):
         run.run(config(cache, tmp_path, *OPTIONS), [])
     monkeypatch.setattr(run, "score", score)
-    monkeypatch.setattr(trainer.Trainer, "_step", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(learner.Alone, "step", lambda *_: pytest.fail("trained again"))
     assert do(cache, tmp_path, *OPTIONS)["status"] == "finished"
 
 

@@ -1,0 +1,170 @@
+"""What one run keeps while it trains: how far it is, its curve, what is selected, observed and saved."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ablations import checkpoint
+from ablations.config import OptimConfig, TrainerConfig
+from ablations.device import Place
+from ablations.model import Model
+from ablations.optim import learning_rate
+from data.loader import Loader
+
+
+@dataclass
+class TrainingState:
+    """How far a run has come; all of it is in the checkpoint."""
+
+    step: int = 0
+    tokens: int = 0  # real targets learnt from
+    seconds: float = 0.0  # spent in training, validations and saving left out
+    best_nll: float = math.inf
+    best_step: int = 0
+    curve: list[dict[str, float]] = field(default_factory=list)
+    observations: list[dict[str, Any]] = field(default_factory=list)  # what `watch` saw, with the step
+    diverged: str | None = None
+
+
+@dataclass
+class Course:
+    """One run on its way, from its checkpoint where `folder` holds one. How its steps are made is a learner's affair.
+
+    `validate(model)` gives nats per token on the validation split, every `eval_every` steps and at the end, to every
+    process the same; it must not draw from torch's global random stream, which belongs to dropout. `watch(model, step)`
+    looks at the model before the first step, every `watch_every` steps and after the last, and must leave it as it was.
+    """
+
+    model: Model
+    loader: Loader
+    validate: Callable[[nn.Module], float]
+    optim: OptimConfig
+    config: TrainerConfig
+    place: Place
+    folder: Path
+    signature: str
+    seed: int
+    watch: Callable[[nn.Module, int], dict[str, Any]] | None = None
+    watch_every: int | None = None
+
+    def __post_init__(self) -> None:
+        accumulate, world = self.config.accumulate, self.place.world
+        if accumulate % world:
+            raise ValueError(
+                f"trainer.accumulate={accumulate} batches a step cannot be shared among {world} processes: "
+                f"set trainer.accumulate={world}"
+            )
+        self.state, self.logged = TrainingState(), RunningSums(self.place)
+        self._saved = checkpoint.load(self.folder / "checkpoint.pt", self.signature)
+        if self._saved is not None:
+            self.state = TrainingState(**self._saved["state"])
+            self.model.load_state_dict(self._saved.pop("model"))
+            self.loader.load_state_dict(self._saved.pop("loader"))
+            self.logged.resume(**self._saved.pop("logged"))
+
+    @property
+    def going(self) -> bool:
+        """Whether there are steps left to make."""
+        return self.state.step < self.config.steps and self.state.diverged is None
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step."""
+        return learning_rate(self.optim, step, self.config.steps)
+
+    def rest_of_checkpoint(self) -> dict[str, Any] | None:
+        """What the checkpoint holds for the learner: `optimizer` and `random_states`. Given away once."""
+        rest, self._saved = self._saved, None
+        return rest
+
+    def line(self, seconds: float, validate: bool) -> dict[str, float]:
+        """A line of the curve, `seconds` of training after the one before; with it a run may turn out to diverge."""
+        state, step = self.state, self.state.step
+        numbers = {"step": step, "lr": self.rate(step), **self.logged.read()}
+        state.seconds += seconds
+        state.tokens += int(numbers.pop("tokens"))
+        if not math.isfinite(numbers["loss"] + numbers["grad_norm"]):
+            state.diverged = f"loss {numbers['loss']}, gradient norm {numbers['grad_norm']} by step {step}"
+        elif validate:
+            numbers["valid_nll"] = self._validate()
+            if not math.isfinite(numbers["valid_nll"]):
+                state.diverged = f"validation loss {numbers['valid_nll']} at step {step}"
+        numbers["tokens_per_second"] = state.tokens / state.seconds
+        state.curve.append(numbers)
+        return {**numbers, "seconds": round(state.seconds, 1)}
+
+    def observe(self) -> None:
+        """Has the model looked at, where somebody wants to."""
+        if self.watch is not None and self.place.rank == 0:
+            self.state.observations.append({"step": self.state.step, **self.watch(self.model, self.state.step)})
+
+    def save(self, optimizer: dict[str, Any], random_states: list[list[Tensor]]) -> None:
+        """Writes the checkpoint, with the state of the optimizer and of every process's random streams."""
+        if self.place.rank != 0:
+            return
+        saved = {
+            "signature": self.signature,
+            "state": vars(self.state),
+            "model": self.model.state_dict(),
+            "optimizer": optimizer,
+            "loader": self.loader.state_dict(),
+            "logged": self.logged.state(),
+            "random_states": random_states,
+        }
+        checkpoint.save(self.folder / "checkpoint.pt", saved)
+
+    def select(self) -> None:
+        """Leaves the selected weights in the model, at the end of a training."""
+        state = self.state
+        if self.config.select == "best" and state.best_step and state.diverged is None and self.place.rank == 0:
+            best = checkpoint.load(self.folder / "best.pt", self.signature)
+            if best is None:
+                raise ValueError(f"{self.folder / 'best.pt'} is gone: delete checkpoint.pt beside it to start anew")
+            self.model.load_state_dict(best["model"])
+
+    def _validate(self) -> float:
+        with self.place.autocast():
+            nll = self.validate(self.model)
+        if nll < self.state.best_nll:
+            self.state.best_nll, self.state.best_step = nll, self.state.step
+            if self.config.select == "best" and self.place.rank == 0:
+                best = {"signature": self.signature, "model": self.model.state_dict()}
+                checkpoint.save(self.folder / "best.pt", best)
+        return nll
+
+
+class RunningSums:
+    """Sums since the last log line, kept on the device so that steps need not wait for it."""
+
+    def __init__(self, place: Place):
+        self.place = place
+        self.clear()
+
+    def state(self) -> dict[str, Tensor | int]:
+        """What `resume` takes."""
+        return {"loss": self.loss, "norm": self.norm, "tokens": self.tokens}
+
+    def resume(self, loss: Tensor, norm: Tensor, tokens: int) -> None:
+        """Goes on with a line that was begun."""
+        self.loss, self.norm, self.tokens = loss.to(self.place.device), norm.to(self.place.device), tokens
+
+    def clear(self) -> None:
+        """Starts a new line."""
+        self.loss = torch.zeros((), device=self.place.device)
+        self.norm, self.tokens = self.loss, 0
+
+    def add(self, loss: Tensor, norm: Tensor, tokens: int) -> None:
+        """One more step."""
+        self.loss, self.norm, self.tokens = self.loss + loss, norm, self.tokens + tokens
+
+    def read(self) -> dict[str, float]:
+        """Loss in nats per target over all processes, the last gradient norm before clipping, targets seen."""
+        tokens = self.loss.new_tensor(self.tokens, dtype=torch.float64)
+        sums = self.place.all_reduce(torch.stack([self.loss.double(), tokens])).tolist()
+        numbers = {"loss": sums[0] / sums[1], "grad_norm": self.norm.item(), "tokens": sums[1]}
+        self.clear()
+        return numbers
