@@ -1,0 +1,26 @@
+"""Which benchmarks there are, by name."""
+
+KNOWN = {  # name -> the function that runs it, and what it measures
+    "attention": ("kernels:attentions", "attention written out against torch's fused kernel, in a training step"),
+    "precision": ("kernels:precisions", "bfloat16 against float32, in a training step"),
+    "storage": ("storage:storages", "one matrix per head or role against one big one, in a training step"),
+    "key_width": ("storage:key_widths", "the product q k^T over the width of a key"),
+    "sweep": ("sweep:sweep", "composing, submitting and skipping the cells of a sweep, in ms a cell"),
+    "language_model": (
+        "rivals.language_model:language_models",
+        "a training step of a language model, against other libraries",
+    ),
+}
+GROUPS = {"rivals": ("language_model",)}
+FOR_CLAIMS = ("storage", "key_width")
+
+
+def expand(names: list[str]) -> list[str]:
+    """Single benchmarks for the groups among the names."""
+    return [single for name in names for single in GROUPS.get(name, (name,))]
+
+
+def listing() -> str:
+    """A line for each benchmark and group."""
+    lines = [f"  {name:16} {words}" for name, (_, words) in KNOWN.items()]
+    return "\n".join([*lines, *(f"  {name:16} {', '.join(singles)}" for name, singles in GROUPS.items())])
