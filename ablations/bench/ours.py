@@ -7,7 +7,9 @@ from ablations.bench.loop import Loop
 from ablations.bench.timing import Work
 from ablations.compose import compose
 from ablations.config import RunConfig, check
+from ablations.course import Course
 from ablations.device import find_place
+from ablations.learner import Alone
 from ablations.model import build, costs
 from ablations.trainer import Trainer
 from data.loader import Loader
@@ -33,20 +35,25 @@ def parameters(config: RunConfig, prepared: Prepared) -> int:
 
 def training(config: RunConfig, prepared: Prepared, folder: Path) -> Loop:
     """Training from the first step on, batches, logging, clipping and all, without validations and checkpoints."""
+    course = new_course(config, prepared, folder)
+    trainer = Trainer([course], Alone(course))
+    return Loop(lambda between: trainer.fit([lambda numbers: None], between))
+
+
+def new_course(config: RunConfig, prepared: Prepared, folder: Path) -> Course:
+    """A run before its first step, without an end."""
     place = find_place(config.trainer)
-    endless = dataclasses.replace(config.trainer, steps=NEVER, eval_every=NEVER, checkpoint_every=NEVER)
-    trainer = Trainer(
+    return Course(
         build(config, prepared).to(place.device),
         Loader(prepared, config.trainer.batch_tokens, config.task.context, config.seed),
         lambda model: 0.0,
         config.optim,
-        endless,
+        dataclasses.replace(config.trainer, steps=NEVER, eval_every=NEVER, checkpoint_every=NEVER),
         place,
         folder,
         signature="bench",
         seed=config.seed,
     )
-    return Loop(lambda between: trainer.fit(lambda numbers: None, between))
 
 
 def in_targets(config: RunConfig, prepared: Prepared, loop: Loop) -> Work:
