@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.cache import Cache
+from models.dropout import Dropout, handed_in
+from models.kernels.attention import dot_product_attention
 from models.positions import Alibi, Rotary
 from models.projections.config import ProjectionConfig
 from models.projections.projection import Projection
@@ -52,12 +54,12 @@ class Attention(nn.Module):
         width = sizes.heads * sizes.value_head_dim
         self.out = nn.Linear(width, d_model, bias=bias) if config.output == "learned" else nn.Identity()
         self.no_self = False
-        self.dropout = dropout
+        self.dropout = Dropout(dropout)
 
     def _attend_out(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
         if self.no_self or self.distance is not None:
             mask, causal = self._mask(mask, causal, q.shape[2], k.shape[2], q.device), False
-        y_BHLE = attend(self.score, q, k, v, mask, causal, self.dropout if self.training else 0.0)
+        y_BHLE = attend(self.score, q, k, v, mask, causal, self.dropout)
         return self.out(y_BHLE.transpose(1, 2).flatten(2))
 
     def _allowed(self, mask: Tensor | None, causal: bool, L: int, S: int, device: torch.device) -> Tensor:
@@ -137,26 +139,33 @@ def attend(
     v_BGSE: Tensor,
     mask: Tensor | None,
     causal: bool,
-    dropout: float = 0.0,
+    dropout: Dropout | None = None,
 ) -> Tensor:
     """Attention by the fastest way the device has. Causal: the last query sees the last key, whatever L and S.
 
-    A mask is boolean, or numbers to add. On CPU the fastest way is the definition itself: torch's fused kernel has so
-    slow a bf16 backward there that a whole training step takes 1.5 times as long, and it gains nothing in fp32
-    (`python scripts/bench.py attention`). Additive scores are no product, so no kernel knows them.
+    A mask is boolean, or numbers to add. Additive scores are no product, so no kernel knows them. On a CPU torch's
+    fused kernel is the fastest in float32 without dropout, and much the slowest in bfloat16
+    (`python scripts/bench.py attention`).
     """
     assert mask is None or not causal, "a causal site has no mask of its own"
     L, S = q_BHLD.shape[2], k_BGSD.shape[2]
     if causal and (L == 1 or L != S):  # a single query is the last one and sees everything
         mask, causal = (None if L == 1 else causal_mask(L, S, q_BHLD.device)), False
-    if q_BHLD.device.type == "cpu" or isinstance(score, Additive):
+    drops = dropout if dropout is not None and dropout.active else None
+    if isinstance(score, Additive) or (drops and handed_in() and q_BHLD.device.type != "cpu"):
         return attend_written_out(score, q_BHLD, k_BGSD, v_BGSE, mask, causal, dropout)
+    q, k, v = (low_precision(tensor) for tensor in (q_BHLD, k_BGSD, v_BGSE))
+    grouped = q.shape[1] != k.shape[1]
+    if q.device.type == "cpu" and (drops or handed_in() or grouped or q.dtype == torch.bfloat16):
+        keep = drops.mask(torch.Size([*q.shape[:-1], S]), q.dtype) if drops else None
+        mask = causal_mask(L, S, q.device) if causal else mask
+        bias = to_add(mask, q.dtype) if mask is not None else None
+        with torch.autocast("cpu", enabled=False):
+            return dot_product_attention(q, k, v, bias, keep, score.scale)
     if mask is not None and mask.dtype != torch.bool:
-        mask = mask.to(q_BHLD.dtype)
-    grouped = q_BHLD.shape[1] != k_BGSD.shape[1]
-    return F.scaled_dot_product_attention(
-        q_BHLD, k_BGSD, v_BGSE, mask, dropout, causal, scale=score.scale, enable_gqa=grouped
-    )
+        mask = mask.to(q.dtype)
+    p = drops.p if drops else 0.0
+    return F.scaled_dot_product_attention(q, k, v, mask, p, causal, scale=score.scale, enable_gqa=grouped)
 
 
 def attend_written_out(
@@ -166,15 +175,32 @@ def attend_written_out(
     v_BGSE: Tensor,
     mask: Tensor | None,
     causal: bool,
-    dropout: float = 0.0,
+    dropout: Dropout | None = None,
 ) -> Tensor:
     """softmax(score(q, k)) v, written out."""
     scores_BHLS = score(q_BHLD, k_BGSD)
     mask = causal_mask(q_BHLD.shape[2], k_BGSD.shape[2], q_BHLD.device) if causal else mask
     if mask is not None:
-        scores_BHLS = scores_BHLS.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else scores_BHLS + mask
-    weights_BHLS = F.dropout(scores_BHLS.softmax(-1), dropout)
+        scores_BHLS = scores_BHLS + to_add(mask, scores_BHLS.dtype)
+    weights_BHLS = scores_BHLS.softmax(-1)
+    if dropout is not None:
+        weights_BHLS = dropout(weights_BHLS)
     return weights_BHLS @ for_all_heads(v_BGSE, q_BHLD.shape[1])
+
+
+def low_precision(tensor: Tensor) -> Tensor:
+    """In the precision of autocast, where it is on: kernels of our own are not on its list."""
+    device = tensor.device.type
+    if not torch.amp.is_autocast_available(device) or not torch.is_autocast_enabled(device):  # meta knows no autocast
+        return tensor
+    return tensor.to(torch.get_autocast_dtype(device))
+
+
+def to_add(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """A mask as numbers to add to scores: a boolean one is -inf where nobody may look."""
+    if mask.dtype != torch.bool:
+        return mask.to(dtype)
+    return torch.zeros_like(mask, dtype=dtype).masked_fill_(~mask, -torch.inf)
 
 
 def causal_mask(L: int, S: int, device: torch.device) -> Tensor:

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from models.attention import CrossAttention, SelfAttention
 from models.cache import Cache
 from models.config import ModelConfig, PositionConfig
+from models.dropout import Dropout
 from models.positions import distance, rotation
 from models.projections.config import ProjectionConfig
 
@@ -39,7 +40,7 @@ class Block(nn.Module):
             self.cross = CrossAttention(cross_site, *sizes)
         self.feed_forward_norm = norm(model)
         self.feed_forward = FeedForward(model)
-        self.dropout = nn.Dropout(model.dropout)
+        self.dropout = Dropout(model.dropout)
 
     def forward(
         self,

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from models.cache import DecoderCache
 from models.config import ModelConfig, PositionConfig, SitesConfig
+from models.dropout import Dropout
 from models.layers import Block, norm
 from models.positions import added_position
 
@@ -24,7 +25,7 @@ class Embedding(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(vocabulary, model.d_model))
         self.position = added_position(position, model.d_model, max_length)
-        self.dropout = nn.Dropout(model.dropout)
+        self.dropout = Dropout(model.dropout)
         self.gain = model.d_model**0.5 if model.init == "xavier" else 1.0
 
     def forward(self, tokens_BL: Tensor, start: int = 0) -> Tensor:

@@ -1,10 +1,16 @@
 """Attention by the device's way, by the definition, and where its causal corner lies."""
 
+from unittest import mock
+
 import pytest
 import torch
+from torch.func import vmap
 from torch.nn import functional as F
 
-from models.attention import attend, causal_mask
+from models import attention
+from models.attention import attend, attend_written_out, causal_mask, to_add
+from models.dropout import Dropout, masks_from
+from models.kernels.attention import dot_product_attention
 from models.projections.config import ProjectionConfig
 from models.projections.score import DotProduct
 from tests.models.make import everywhere, strategy, tokens, translator, vectors
@@ -53,7 +59,54 @@ def test_the_causal_mask_ends_with_both_sequences():
 def test_attention_weights_are_dropped_where_asked_only():
     q, k, v = vectors(1, H, 5, D), vectors(1, H, 5, D, seed=2), torch.ones(1, H, 5, D)
     assert torch.allclose(attend(SCORE, q, k, v, None, False), v)  # weights sum to one
-    assert not torch.allclose(attend(SCORE, q, k, v, None, False, dropout=0.5), v)
+    assert not torch.allclose(attend(SCORE, q, k, v, None, False, Dropout(0.5)), v)
+    assert torch.allclose(attend(SCORE, q, k, v, None, False, Dropout(0.5).eval()), v)
+
+
+@pytest.mark.parametrize("p", [0.0, 0.5])
+@pytest.mark.parametrize("groups", [4, 2])
+@pytest.mark.parametrize("kind", ["everything", "causal", "padded", "numbers"])
+def test_the_kernel_is_attention_written_out_in_either_direction(kind, groups, p):
+    """Value, and gradients of queries, keys and values, where both are handed the same masks of dropout."""
+    q, k, v = vectors(2, H, 3, D), vectors(2, groups, 5, D, seed=2), vectors(2, groups, 5, D + 1, seed=3)
+    mask = torch.randn(H, 3, 5) if kind == "numbers" else mask_of(kind, 3, 5) if kind != "everything" else None
+    keep = torch.rand(2, H, 3, 5).gt(p).float() / (1 - p)
+    inputs = [tensor.requires_grad_() for tensor in (q, k, v)]
+    with masks_from(lambda *_: keep):
+        plain = attend_written_out(SCORE, q, k, v, mask, False, Dropout(p))
+    bias = None if mask is None else to_add(mask, torch.float32)
+    fast = dot_product_attention(q, k, v, bias, keep if p else None, SCORE.scale)
+    torch.testing.assert_close(fast, plain)
+    outward = torch.randn_like(plain)
+    wanted = torch.autograd.grad(plain, inputs, outward)
+    for one, other in zip(torch.autograd.grad(fast, inputs, outward), wanted, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("bias", ["none", "one for all", "of each sentence", "of each model"])
+def test_models_side_by_side_attend_as_each_alone(bias):
+    q, k, v = (torch.stack([vectors(2, H, 5, D, seed=s + i) for i in range(3)]) for s in (1, 5, 9))
+    biases = {"none": None, "one for all": torch.randn(5, 5), "of each sentence": torch.randn(2, 1, 1, 5),
+              "of each model": torch.randn(3, 2, 1, 1, 5)}[bias]  # fmt: skip
+    axis = 0 if bias == "of each model" else None
+    together = vmap(lambda *t: dot_product_attention(*t, None, 0.5), (0, 0, 0, axis))(q, k, v, biases)
+    for i in range(3):
+        own = biases[i] if axis == 0 else biases
+        torch.testing.assert_close(together[i], dot_product_attention(q[i], k[i], v[i], own, None, 0.5))
+
+
+def test_in_training_with_dropout_and_in_bfloat16_attention_is_the_kernels():
+    """So that what is measured is what is used; without either, torch's own is the faster one."""
+    q, k, v = vectors(1, H, 5, D), vectors(1, H, 5, D, seed=2), vectors(1, H, 5, D, seed=3)
+    with mock.patch.object(attention, "dot_product_attention", side_effect=dot_product_attention) as kernel:
+        attend(SCORE, q, k, v, None, True)
+        assert kernel.call_count == 0
+        attend(SCORE, q, k, v, None, True, Dropout(0.5))
+        with torch.autocast("cpu", torch.bfloat16):
+            attend(SCORE, q, k, v, None, True)
+        with masks_from(lambda *_: torch.ones(())):
+            attend(SCORE, q, k, v, None, True)
+        assert kernel.call_count == 3
 
 
 def attends_to(model, source, target):
