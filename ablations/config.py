@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from omegaconf import II
 
+from ablations.record.identity import SITES
 from ablations.sweep.config import ClusterConfig
 from data.config import TaskConfig
 from models.config import ModelConfig, PositionConfig, SitesConfig
@@ -20,11 +21,6 @@ SELECTIONS = ("last", "best")
 DEVICES = ("auto", "cpu", "cuda")
 TRACKERS = ("none", "wandb", "wandb_offline", "trackio")
 ANALYSES = ("scores", "projections", "heads", "gradients", "context", "maps")
-SITES = {
-    "language_modeling": ("decoder",),
-    "translation": ("encoder", "decoder", "cross"),
-    "classification": ("encoder",),
-}
 
 
 @dataclass

@@ -12,8 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ablations.sentences import first_line, sentence, unknown_argument
-
 PATIENCE = 5.0  # seconds in which the first of several processes can tell what went wrong
 
 
@@ -66,7 +64,16 @@ def go_on(error: Exception) -> None:
 
 def reason(error: BaseException) -> str:
     """Whatever went wrong, in one sentence."""
+    from ablations.sentences import first_line
+
     return sentence(error) or f"this is a bug: {type(error).__name__}: {first_line(error)}"
+
+
+def sentence(error: BaseException) -> str | None:
+    """A mistake in one sentence, none for a bug. What knows the sentences knows Hydra, and comes only when asked."""
+    from ablations import sentences
+
+    return sentences.sentence(error)
 
 
 def with_notes(words: str, error: BaseException) -> str:
@@ -101,6 +108,8 @@ def _raw_exceptions() -> Iterator[None]:
 
 def _refuse_arguments(self: argparse.ArgumentParser, message: str) -> NoReturn:
     if match := re.match(r"unrecognized arguments: (-\S+)", message):
+        from ablations.sentences import unknown_argument
+
         message = unknown_argument(match[1], self._option_string_actions)
     raise ValueError(f"{message} (see `python {Path(sys.argv[0]).name} --help`)")
 

@@ -51,6 +51,11 @@ def check(metric: str) -> None:
         )
 
 
+def in_brief(metric: str) -> bool:
+    """Whether a record without its curve and analyses has the number (see `record.briefs`)."""
+    return metric in SCORES or metric in ("parameters", "tokens_per_second", "diverged")
+
+
 def value(metric: str, record: Record, split: str | None = None) -> float | None:
     """The number, or None where the run has none: it diverged before it was scored, or nobody measured it.
 

@@ -9,6 +9,7 @@ from ablations import record as records
 from ablations import stats
 
 Record = dict[str, Any]
+Group = dict[int, dict[str, Any]]  # fields of each identity, by the number of its object
 # Score -> its title and decimals. The first four are better when higher, exact match and accuracy in percent; all
 # others are better when lower.
 SCORES = {
@@ -93,12 +94,16 @@ def rows(runs: Iterable[Record], baseline: str = "separate") -> list[Row]:
 
 def all_columns(runs: list[Record]) -> list[Column]:
     """Every score of every split on record, tasks and splits in the order of their configuration."""
+    there: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for run in runs:
+        for split, scores in (run.get("scores") or {}).items():
+            there[run["task"], split].update(scores)
     return [
         Column(score, task, split)
         for task in _tasks(runs)
         for split in _splits(runs, task)
         for score in SCORES
-        if any(score in _scores(run, split) for run in runs if run["task"] == task)
+        if score in there[task, split]
     ]
 
 
@@ -120,32 +125,36 @@ def settings(runs: list[Record]) -> dict[str, Setting]:
 
     Fields of a site count only where runs under one strategy's name differ: the name stands for the rest.
     """
-    fields, by_task, by_strategy = {}, defaultdict(list), defaultdict(list)
-    for run in runs:
-        identity = records.identity(run["config"])
-        sites = dict(_flatten(identity.pop("sites")))
-        del identity["seed"], identity["task"]  # the columns stand for the task
-        fields[run["signature"]] = {**dict(_flatten(identity)), **sites}
-        by_task[run["task"]].append(dict(_flatten(identity)))
-        by_strategy[_strategy(run)].append(sites)
-    general = {key: _differing(group) for key, group in by_task.items()}
-    special = {key: _differing(group) for key, group in by_strategy.items()}
+    by_task: dict[str, Group] = defaultdict(dict)
+    by_strategy: dict[tuple[str, str], Group] = defaultdict(dict)
+    alike: dict[tuple[int, tuple[str, str]], list[Record]] = defaultdict(list)
+    identities = [_identity(run) for run in runs]
+    for run, identity in zip(runs, identities, strict=True):
+        strategy = run["task"], records.strategy_name(run["sites"])
+        alike[id(identity), strategy].append(run)
+        if id(identity) not in by_strategy[strategy]:
+            general = {key: part for key, part in identity.items() if key not in ("sites", "seed", "task")}
+            by_task[run["task"]][id(identity)] = dict(_flatten(general))  # the columns stand for the task
+            by_strategy[strategy][id(identity)] = dict(_flatten(identity["sites"]))
+    differing = {key: _differing(group) for key, group in [*by_task.items(), *by_strategy.items()]}
     result = {}
-    for run in runs:
-        mine = fields[run["signature"]]
-        rest = [f"{name}={_text(mine.get(name))}" for name in general[run["task"]]]
-        rest += _merge_sites({name: _text(mine.get(name)) for name in special[_strategy(run)]}, run["sites"])
-        result[run["signature"]] = Setting(_strategy(run)[1], tuple(rest))
+    for (number, (task, name)), group in alike.items():
+        fields, sites = by_task[task][number], by_strategy[task, name][number]
+        rest = [f"{key}={_text(fields.get(key))}" for key in differing[task]]
+        rest += _merge_sites({key: _text(sites.get(key)) for key in differing[task, name]}, group[0]["sites"])
+        result |= dict.fromkeys((run["signature"] for run in group), Setting(name, tuple(rest)))
     return result
 
 
-def _strategy(run: Record) -> tuple[str, str]:
-    return run["task"], records.strategy_name(run["sites"])
+def _identity(run: Record) -> dict[str, Any]:
+    """One object for all seeds of a setting, where the runs are briefs."""
+    return run["signed"] if "signed" in run else records.identity(run["config"])
 
 
-def _differing(group: list[dict[str, Any]]) -> list[str]:
-    names = sorted({name for fields in group for name in fields})
-    return [name for name in names if len({_text(fields.get(name)) for fields in group}) > 1]
+def _differing(group: Group) -> list[str]:
+    values = group.values()
+    names = sorted({name for fields in values for name in fields})
+    return [name for name in names if len({_text(fields.get(name)) for fields in values}) > 1]
 
 
 def _merge_sites(fields: dict[str, str], sites: Iterable[str]) -> list[str]:
@@ -165,8 +174,12 @@ def _merge_sites(fields: dict[str, str], sites: Iterable[str]) -> list[str]:
 def refuse_mixtures(runs: list[Record]) -> None:
     """Raises ValueError where two runs of one task were made under conditions that make their scores incomparable."""
     first: dict[tuple[str, str], tuple[Any, Record]] = {}
-    for run in runs:
-        for condition, value in conditions(run).items():
+    identities = [_identity(run) for run in runs]
+    tasks: dict[int, dict[str, Any]] = {}
+    for run, identity in zip(runs, identities, strict=True):
+        if id(identity["task"]) not in tasks:
+            tasks[id(identity["task"])] = dict(_flatten(identity["task"]))
+        for condition, value in {"task": tasks[id(identity["task"])], **conditions(run)}.items():
             other, where = first.setdefault((run["task"], condition), (value, run))
             if other != value:
                 if isinstance(value, dict):
@@ -179,10 +192,9 @@ def refuse_mixtures(runs: list[Record]) -> None:
 
 
 def conditions(run: Record) -> dict[str, Any]:
-    """What must be equal for two runs of one task to be compared; of a run that did not finish, what is known."""
+    """What must be equal for two runs of one task to be compared, beside the task's settings, as far as it is known."""
     trainer = run["config"]["trainer"]
-    result = {
-        "task": dict(_flatten(records.identity(run["config"])["task"])),
+    result: dict[str, Any] = {
         "number of steps": trainer["steps"],
         "tokens per step": trainer["batch_tokens"] * trainer["accumulate"],
     }
@@ -256,7 +268,8 @@ def _compare(table: list[Row], columns: list[Column]) -> list[Row]:
 
 def _tasks(runs: list[Record]) -> list[str]:
     """Translation first, as in the notes' table."""
-    return [task for _, task in sorted({(KINDS.index(run["kind"]), run["task"]) for run in runs})]
+    tasks = {(run["kind"], run["task"]) for run in runs}
+    return [task for _, task in sorted((KINDS.index(kind), task) for kind, task in tasks)]
 
 
 def _splits(runs: list[Record], task: str) -> list[str]:

@@ -31,7 +31,7 @@ def write(results: str | Path, *studies: str, name: str | None = None) -> list[P
     Several studies stand side by side in one table, which then needs a name. None where no run is finished. Raises
     ValueError where the runs cannot stand in one table.
     """
-    runs = [run for study in studies for run in records.load_all(results, study)]
+    runs = [run for study in studies for run in records.briefs(results, study)]
     if not any(run["status"] == "finished" for run in runs):
         return []
     command = " ".join(["python scripts/tables.py", *(f"--study {study}" for study in studies)])
@@ -274,9 +274,9 @@ def latex(grids: list[Grid], command: str) -> str:
 LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}"}
 LATEX |= {">": r"\textgreater{}", "|": r"\textbar{}", "±": r"$\pm$", "Δ": r"$\Delta$", "²": r"$^2$", "—": "---"}
 LATEX |= {character: "\\" + character for character in "&%$#_{}"}
+ESCAPED = str.maketrans(LATEX)
 
 
 def _escape_latex(text: str) -> str:
     text = re.sub(r"\s+", " ", text)
-    escaped = "".join(LATEX.get(character, character) for character in text)
-    return re.sub(r"(?<![\w.-])([+-])(?=\d)", r"$\1$", escaped)  # a sign is longer than a hyphen
+    return re.sub(r"(?<![\w.-])([+-])(?=\d)", r"$\1$", text.translate(ESCAPED))  # a sign is longer than a hyphen

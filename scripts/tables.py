@@ -6,6 +6,7 @@ python scripts/tables.py --study a --study b --join c    studies of several task
 """
 
 import argparse
+import gc
 import sys
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from ablations.errors import shell, tell
 @shell
 def main() -> None:
     """Writes what can be written; a study whose runs cannot stand in one table does not keep others from theirs."""
+    gc.disable()  # a short program with many small dicts, none of them garbage: looking for some takes a fifth of it
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, default=Path("results"), help="folder of results (results)")
     parser.add_argument("--study", action="append", help="a study; may be given several times (all)")
@@ -38,7 +40,7 @@ def main() -> None:
             print(f"{name}: no finished run yet, no table")
             continue
         if given.print:
-            print(f"\n{writers.headline([run for study in group for run in record.load_all(given.results, study)])}")
+            print(f"\n{writers.headline([run for study in group for run in record.briefs(given.results, study)])}")
         print(f"{name}: {', '.join(map(str, written))}")
     if failed:
         sys.exit(1)

@@ -32,7 +32,8 @@ def of_runs(part: Trained, claim: str, rule: str, results: Path) -> Effect:
     Raises ValueError where two runs of one seed answer to one term, and where a run was made under another rule.
     """
     study = part.study
-    runs = [run for run in records.load_all(results, study.name) if run["status"] != "failed"]
+    load = records.briefs if all(map(metrics.in_brief, part.metrics)) else records.load_all
+    runs = [run for run in load(results, study.name) if run["status"] != "failed"]
     by_term: list[dict[int, Record]] = []
     for _, where in part.terms:
         by_seed: dict[int, Record] = {}

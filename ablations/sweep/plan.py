@@ -1,5 +1,6 @@
 """The cells of a sweep: every run it asks for, checked and signed before the first one starts."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,15 +99,21 @@ def _check_study(cell: Cell) -> None:
         name = (yaml.safe_load(file.read_text(encoding="utf-8")) or {}).get("study", {}).get("name")
         if name == study.name and names.setdefault(name, file.name) != file.name:
             raise ValueError(f"conf/study/{names[name]} and conf/study/{file.name} are both called {name}: rename one")
-    record.load_all(cell.results, study.name)
+    record.briefs(cell.results, study.name)
 
 
 def finished(cells: Sequence[Cell]) -> dict[str, Record]:
-    """Signature -> record, of the cells that need not be run; `rerun` asks for all of them again."""
-    known = record.index(cells[0].results) if cells else {}
-    return {
-        cell.signature: found
-        for cell in cells
-        if not cell.config.rerun
-        and (found := record.find(cell.results, cell.signature, cell.config.study.name, known)) is not None
-    }
+    """Signature -> record, of the cells that need not be run; `rerun` asks for all of them again.
+
+    A record that the study has already is brief; that of another study is whole, to be copied.
+    """
+    wanted: dict[tuple[Path, str], list[str]] = defaultdict(list)
+    for cell in cells:
+        if not cell.config.rerun:
+            wanted[cell.results, cell.config.study.name].append(cell.signature)
+    found: dict[str, Record] = {}
+    for (results, study), signatures in wanted.items():
+        for signature, (file, brief) in record.answers(results, signatures, study).items():
+            whole = brief["study"] != study
+            found[signature] = {**record.load(file), "study": brief["study"]} if whole else brief
+    return found

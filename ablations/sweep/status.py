@@ -62,8 +62,8 @@ class Study:
         return sorted(states, key=lambda state: (order.index(state.state), state.label))
 
     def _records(self, signatures: Iterable[str]) -> dict[str, dict[str, Any] | None]:
-        known = record.index(self.results)
-        return {signature: record.find(self.results, signature, self.name, known) for signature in signatures}
+        found = record.answers(self.results, signatures := list(signatures), self.name)
+        return {signature: found[signature][1] if signature in found else None for signature in signatures}
 
     def _state(
         self,
@@ -127,7 +127,7 @@ def _launched(results: Path, study: str | None = None) -> dict[str, dict[str, An
 
 
 def _recorded(results: Path, study: str) -> dict[str, dict[str, Any]]:
-    return {entry["signature"]: entry["config"] for entry in record.load_all(results, study)}
+    return {entry["signature"]: entry["config"] for entry in record.briefs(results, study)}
 
 
 def _last_line(file: Path) -> dict[str, Any]:

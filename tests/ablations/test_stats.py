@@ -1,10 +1,11 @@
 import itertools
+import statistics
 
 import numpy as np
 import pytest
 from scipy import stats as scipy
 
-from ablations.stats import compare, holm, sign_flip, summarize
+from ablations.stats import compare, deviation, holm, quantile, sign_flip, summarize
 
 
 def test_summary_by_hand():
@@ -82,3 +83,30 @@ def test_holm_by_hand():
     assert holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
     assert holm([0.6, 0.9]) == [1.0, 1.0]
     assert holm([]) == []
+
+
+def test_deviation_is_the_standard_library_s_to_the_last_bit():
+    random = np.random.default_rng(2)
+    for case in range(2000):
+        values = random.normal(random.choice([0.0, 30.0, 1e9]), 1, size=random.integers(2, 25)).tolist()
+        if case % 3 == 0:
+            values = [round(value, 1) for value in values]
+        if case % 5 == 0:
+            values = [value * 1e-150 for value in values[:-1]] + [0.0]
+        assert deviation(values) == statistics.stdev(values)
+    assert deviation([3, 3, 3]) == 0.0 and deviation([1, 2]) == statistics.stdev([1, 2])
+
+
+def test_quantiles_are_scipy_s():
+    asked = [quantile(degrees) for degrees in range(1, 30)]  # some from the table, the others from SciPy itself
+    assert asked == pytest.approx(scipy.t.ppf(0.975, np.arange(1, 30)), rel=1e-14)
+
+
+def test_sign_flip_equals_a_count_of_all_sums():
+    random = np.random.default_rng(3)
+    for case in range(300):
+        differences = random.normal(random.choice([0.0, 0.3, 2.0]), 1, size=random.integers(1, 11)).tolist()
+        if case % 3 == 0:
+            differences = [round(difference, 1) for difference in differences]  # with ties
+        sums = np.array(list(itertools.product([-1.0, 1.0], repeat=len(differences)))) @ differences
+        assert sign_flip(differences)[0] == np.mean(np.abs(sums) >= abs(sum(differences)) - 1e-9)

@@ -1,0 +1,110 @@
+"""One record as a file: where it lies, written whole, read and checked."""
+
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+from ablations.files import write_text
+from ablations.record.identity import identity, label, sign
+
+SCHEMA = 1
+STATUSES = ("finished", "diverged", "failed")
+KEYS = ("study", "strategy", "sites", "task", "kind", "signature", "status", "seed", "config")
+FINISHED_KEYS = ("data", "budget", "training", "scores")  # a run that failed early may lack them
+
+
+def check_study(name: str) -> str:
+    """The name, if it can be that of a folder; ValueError if not."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._=,-]{0,99}", name):
+        raise ValueError(
+            f"study.name={name!r} cannot name a folder: use up to 100 letters, digits and . _ = , - "
+            "and begin with a letter or a digit"
+        )
+    return name
+
+
+def path(results: str | Path, record: dict[str, Any]) -> Path:
+    """Where a record lies: `<results>/records/<study>/<label>-<signature>.json`."""
+    name = f"{label(record['config'])}-{record['signature']}.json"
+    return Path(results) / "records" / check_study(record["study"]) / name
+
+
+def write(record: dict[str, Any], results: str | Path) -> Path:
+    """Write a record in one piece, replacing an earlier one of the same run in every study, and return its path.
+
+    JSON has no NaN: a number that is not finite is stored as null, and `non_finite` says where and what it was,
+    such as {"curve.12.loss": "nan"}.
+    """
+    target = path(results, record)
+    _check(record, target)
+    lost: dict[str, str] = {}
+    plain = {**_finite(record, "", lost), **({"non_finite": lost} if lost else {})}
+    write_text(target, _text(plain))
+    for other in set(target.parent.parent.glob(f"*/*-{record['signature']}.json")) - {target}:
+        study = {**load(other)["config"]["study"], "name": other.parent.name}
+        write_text(other, _text(copy_for(plain, study)))
+    return target
+
+
+def _text(record: dict[str, Any]) -> str:
+    return json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _finite(value: Any, where: str, lost: dict[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item, f"{where}.{key}", lost) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item, f"{where}.{index}", lost) for index, item in enumerate(value)]
+    if isinstance(value, float) and not math.isfinite(value):
+        lost[where.removeprefix(".")] = str(value)
+        return None
+    return value
+
+
+def load(file: str | Path) -> dict[str, Any]:
+    """Read a record and check that it is whole and is what it says. Raises ValueError naming the file."""
+    return load_signed(file)[0]
+
+
+def load_signed(file: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A record as `load` gives it, and the identity that its signature is made of."""
+    try:
+        record = json.loads(Path(file).read_text(encoding="utf-8"))
+    except ValueError as error:  # JSON or UTF-8
+        raise ValueError(f"{file} is not a readable record ({error}): restore it, or delete it and run again") from None
+    return record, _check(record, file)
+
+
+def _check(record: Any, file: str | Path) -> dict[str, Any]:
+    if not isinstance(record, dict) or "schema" not in record:
+        raise ValueError(f"{file} is not a record: move it out of the records folder")
+    if record["schema"] != SCHEMA:
+        raise ValueError(
+            f"{file} has record schema {record['schema']}, this version reads {SCHEMA}: "
+            "use the version that wrote it, or run again"
+        )
+    if record.get("status") not in STATUSES:
+        raise ValueError(f"{file} has status {record.get('status')!r}, not one of {', '.join(STATUSES)}: run again")
+    keys = KEYS + (FINISHED_KEYS if record["status"] == "finished" else ())
+    if missing := [key for key in keys if record.get(key) is None]:
+        raise ValueError(f"{file} lacks {', '.join(missing)}: restore it, or delete it and run again")
+    try:
+        found = identity(record["config"])
+        expected = sign(found)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{file} holds an incomplete config ({error!r}): restore it, or delete it and run again"
+        ) from None
+    if record["signature"] != expected:
+        raise ValueError(
+            f"{file} is signed {record['signature']} but its config gives {expected}: "
+            "it was edited or written by another version; restore it, or delete it and run again"
+        )
+    return found
+
+
+def copy_for(record: dict[str, Any], study: dict[str, Any]) -> dict[str, Any]:
+    """The record as another study keeps it; `study` is that study's part of a config."""
+    return {**record, "study": study["name"], "config": {**record["config"], "study": study}}

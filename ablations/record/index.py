@@ -1,0 +1,151 @@
+"""What tables need of a study's records, remembered: ten thousand files are not read again because one is new.
+
+`<results>/work/index/<study>` is a help and no evidence: it can be deleted at any time, and whatever is wrong with it,
+it is made anew. It is written whole, so that two processes cannot harm it; where it cannot be written all goes on
+without. An entry holds while a scan of the folder finds the file's name, size and times unchanged and the code that
+checked it is the same.
+
+The first line has a digest of the others. Then dicts that records have in common, each once, one a line; in them
+{"": 7} stands for the dict of line 7. Then a line for each record.
+"""
+
+import functools
+import gc
+import hashlib
+import json
+import os
+import time
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from ablations.files import whole_file
+from ablations.record.file import load_signed
+
+Record = dict[str, Any]
+Stamp = list[int]  # size, then when the content and when anything about the file changed last, in ns
+# Of a record, what a brief has: common to many runs, and a run's own.
+COMMON = ("strategy", "sites", "task", "kind", "config", "signed", "data", "budget", "claims")
+OWN = ("signature", "seed", "status", "reason", "training", "scores", "started", "finished")
+# A file may change twice within a step of the clock that stamps it: up to 2 s on some file systems. One that changed
+# so shortly before it was read is read again the next time.
+MOMENT = 2 * 10**9
+CODE = ("record/identity.py", "record/file.py", "record/index.py", "../data/config.py")
+
+
+def read(results: str | Path, study: str, endings: Collection[str] | None = None) -> list[tuple[str, Record]]:
+    """The names of a study's files, in order, with their briefs (see `folder.briefs`).
+
+    `endings`: only those whose names end in one of these signatures. Raises ValueError naming a file that is no record.
+    """
+    folder, file = Path(results) / "records" / study, Path(results) / "work" / "index" / study
+    now, stamps = time.time_ns(), scan(folder)
+    wanted = sorted(name for name in stamps if endings is None or ending(name) in endings)
+    if not wanted:
+        return []
+    collecting = gc.isenabled()
+    gc.disable()  # so many dicts, and none of them garbage: looking through them doubles the time
+    try:
+        known = _Index(file, stamps)
+        try:
+            return [(name, known.brief(folder, name)) for name in wanted]
+        finally:
+            known.save(now)
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def scan(folder: Path) -> dict[str, Stamp]:
+    """Name -> stamp of the records in a folder, without opening one."""
+    if not folder.is_dir():
+        return {}
+    with os.scandir(folder) as entries:
+        found = [(entry.name, entry.stat()) for entry in entries if entry.name.endswith(".json")]
+    return {name: [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns] for name, stat in found}
+
+
+def ending(name: str) -> str:
+    """The signature that a record's file claims by its name."""
+    return name.removesuffix(".json").rpartition("-")[2]
+
+
+class _Index:
+    """The entries that still hold, and those that are added."""
+
+    def __init__(self, file: Path, stamps: dict[str, Stamp]) -> None:
+        self.file, self.stamps = file, stamps
+        self.common, self.rows = _open(file)
+        self.known = {line: number for number, line in enumerate(self.common)}
+        self.dicts: list[dict[str, Any]] = []
+        for plain in _read_lines(self.common):
+            self.dicts.append({k: self.dicts[v[""]] if isinstance(v, dict) else v for k, v in plain.items()})
+        rows = _read_lines(self.rows)
+        self.entries = {
+            row[0]: (row, line) for row, line in zip(rows, self.rows, strict=True) if stamps.get(row[0]) == row[1]
+        }
+
+    def brief(self, folder: Path, name: str) -> Record:
+        """Of one file, from its entry where that holds."""
+        if name not in self.entries:
+            record, signed = load_signed(folder / name)
+            signed.pop("seed", None)  # with it, all runs would differ
+            seed = {"seed": record["config"].pop("seed")} if "seed" in record["config"] else {}
+            common = self._fold({key: value for key, value in {**record, "signed": signed}.items() if key in COMMON})
+            own = {key: record[key] for key in OWN if key in record}
+            row = [name, self.stamps[name], common, seed, own]
+            self.entries[name] = row, json.dumps(row, separators=(",", ":"))
+        _, _, common, seed, own = self.entries[name][0]
+        shared = self.dicts[common]
+        return {**shared, **own, "config": {**shared["config"], **seed}, "study": folder.name}
+
+    def _fold(self, value: dict[str, Any]) -> int:
+        """The number of the line that this dict has, in which each dict inside is the number of its own."""
+        inside = {key: self._fold(item) for key, item in value.items() if isinstance(item, dict)}
+        plain = {key: {"": inside[key]} if key in inside else item for key, item in value.items()}
+        line = json.dumps(plain, separators=(",", ":"))
+        if line not in self.known:
+            self.known[line] = len(self.common)
+            self.common.append(line)
+            self.dicts.append({key: self.dicts[inside[key]] if key in inside else item for key, item in value.items()})
+        return self.known[line]
+
+    def save(self, now: int) -> None:
+        """Writes what would spare the next reader work; `now`, in ns, is before the folder was scanned."""
+        rows = [line for (_, (_, *times), *_), line in self.entries.values() if max(times) < now - MOMENT]
+        if rows == self.rows:
+            return
+        body = "\n".join([str(len(self.common)), *self.common, *rows]).encode()
+        try:
+            with whole_file(self.file, "wb") as file:
+                file.write(_head(body) + b"\n" + body)
+        except OSError:
+            pass  # a folder that is not ours to write to, or a full disk
+
+
+def _open(file: Path) -> tuple[list[str], list[str]]:
+    """The lines of dicts and those of records; none where there is no index or something is wrong with it."""
+    try:
+        head, _, body = file.read_bytes().partition(b"\n")
+    except OSError:
+        return [], []
+    if head != _head(body):
+        return [], []
+    count, *lines = body.decode().split("\n")
+    common, rows = lines[: int(count)], lines[int(count) :]
+    return (common, rows) if len(common) < 100 * len(rows) else ([], [])  # mostly of files that are gone
+
+
+def _read_lines(lines: list[str]) -> list[Any]:
+    return json.loads(f"[{','.join(lines)}]")
+
+
+@functools.cache
+def _code() -> bytes:
+    """Digest of what checks a record and says who it is: under other rules nothing that was found before holds."""
+    here = Path(__file__).resolve().parent.parent
+    return hashlib.sha256(b"\0".join((here / name).read_bytes() for name in CODE)).hexdigest()[:16].encode()
+
+
+def _head(body: bytes) -> bytes:
+    return _code() + b" " + hashlib.sha256(body).hexdigest().encode()
