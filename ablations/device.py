@@ -5,7 +5,7 @@ import os
 import platform
 import time
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, distributed, nn
 
 from ablations.config import TrainerConfig
+from ablations.precision import faster_precision
 
 
 @dataclass(frozen=True)
@@ -89,20 +90,28 @@ def find_place(config: TrainerConfig) -> Place:
     if device == "cuda":
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
         torch.backends.cuda.matmul.allow_tf32 = False  # fp32 means fp32
-    elif config.threads is not None:
-        torch.set_num_threads(config.threads)
+    _set_threads(config)
     if world > 1 and not distributed.is_initialized():
         # Patience: the others wait while the first process scores.
         distributed.init_process_group("nccl" if device == "cuda" else "gloo", timeout=timedelta(hours=6))
     where = torch.device(device, torch.cuda.current_device()) if device == "cuda" else torch.device("cpu")
-    return Place(where, settled_precision(config), rank, world)
+    place = Place(where, config.precision, rank, world)
+    # Processes that measured for themselves might not agree.
+    return replace(place, precision=place.broadcast(settled_precision(config) if rank == 0 else None))
 
 
 def settled_precision(config: TrainerConfig) -> str:
-    """The precision that is asked for: `auto` is bf16 where the device has units for it, else fp32."""
+    """The precision that is asked for; `auto` is the faster one of the device with this number of threads."""
     if config.precision != "auto":
         return config.precision
-    return "bf16" if has_bf16_units(torch.device(_device(config))) else "fp32"
+    _set_threads(config)
+    device = torch.device(_device(config))
+    return faster_precision(device, _name(device)) if has_bf16_units(device) else "fp32"
+
+
+def _set_threads(config: TrainerConfig) -> None:
+    if config.threads is not None and _device(config) == "cpu":
+        torch.set_num_threads(config.threads)
 
 
 def _device(config: TrainerConfig) -> str:
@@ -114,10 +123,7 @@ def _device(config: TrainerConfig) -> str:
 
 
 def has_bf16_units(device: torch.device) -> bool:
-    """Whether the device multiplies bfloat16 matrices in hardware.
-
-    Asked, not timed: a busy machine would answer another way from one run of a study to the next.
-    """
+    """Whether the device has instructions for bfloat16; that they are the faster ones is not said."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(_cpuinfo("flags", "Features").split())
