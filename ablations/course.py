@@ -14,6 +14,7 @@ from ablations.config import OptimConfig, TrainerConfig
 from ablations.device import Place
 from ablations.model import Model
 from ablations.optim import learning_rate
+from data.ahead import Ahead
 from data.loader import Loader
 
 
@@ -41,7 +42,7 @@ class Course:
     """
 
     model: Model
-    loader: Loader
+    loader: Loader | Ahead
     validate: Callable[[nn.Module], float]
     optim: OptimConfig
     config: TrainerConfig
@@ -62,10 +63,14 @@ class Course:
         self.state, self.logged = TrainingState(), RunningSums(self.place)
         self._saved = checkpoint.load(self.folder / "checkpoint.pt", self.signature)
         if self._saved is not None:
+            assert isinstance(self.loader, Loader)
             self.state = TrainingState(**self._saved["state"])
             self.model.load_state_dict(self._saved.pop("model"))
             self.loader.load_state_dict(self._saved.pop("loader"))
             self.logged.resume(**self._saved.pop("logged"))
+        self._begun: tuple[int, float, Reading] | None = None
+        if self.place.device.type == "cuda" and isinstance(self.loader, Loader):
+            self.loader = Ahead(self.loader, pinned=True)
 
     @property
     def going(self) -> bool:
@@ -81,10 +86,23 @@ class Course:
         rest, self._saved = self._saved, None
         return rest
 
-    def line(self, seconds: float, validate: bool) -> dict[str, float]:
-        """A line of the curve, `seconds` of training after the one before; with it a run may turn out to diverge."""
-        state, step = self.state, self.state.step
-        numbers = {"step": step, "lr": self.rate(step), **self.logged.read()}
+    def log(self, seconds: float, wait: bool, validate: bool = False) -> list[dict[str, float]]:
+        """Ends a line of the curve, `seconds` of training after the one before; returns the lines that are ready.
+
+        A line's numbers come from the device while it goes on, so a line is ready when the next one ends, or at once
+        where we `wait`. With a line a run may turn out to have diverged.
+        """
+        ready = self.ready()
+        if self.state.diverged is None:
+            self._begun = self.state.step, seconds, self.logged.read()
+        return ready + self.ready(validate) if wait else ready
+
+    def ready(self, validate: bool = False) -> list[dict[str, float]]:
+        """The line that waits for its numbers, if there is one, now with them."""
+        if self._begun is None:
+            return []
+        (step, seconds, reading), self._begun, state = self._begun, None, self.state
+        numbers: dict[str, float] = {"step": step, "lr": self.rate(step), **reading.numbers()}
         state.seconds += seconds
         state.tokens += int(numbers.pop("tokens"))
         if not math.isfinite(numbers["loss"] + numbers["grad_norm"]):
@@ -95,7 +113,7 @@ class Course:
                 state.diverged = f"validation loss {numbers['valid_nll']} at step {step}"
         numbers["tokens_per_second"] = state.tokens / state.seconds
         state.curve.append(numbers)
-        return {**numbers, "seconds": round(state.seconds, 1)}
+        return [{**numbers, "seconds": round(state.seconds, 1)}]
 
     def observe(self) -> None:
         """Has the model looked at, where somebody wants to."""
@@ -161,10 +179,30 @@ class RunningSums:
         """One more step."""
         self.loss, self.norm, self.tokens = self.loss + loss, norm, self.tokens + tokens
 
-    def read(self) -> dict[str, float]:
-        """Loss in nats per target over all processes, the last gradient norm before clipping, targets seen."""
-        tokens = self.loss.new_tensor(self.tokens, dtype=torch.float64)
-        sums = self.place.all_reduce(torch.stack([self.loss.double(), tokens])).tolist()
-        numbers = {"loss": sums[0] / sums[1], "grad_norm": self.norm.item(), "tokens": sums[1]}
+    def read(self) -> "Reading":
+        """Asks for loss in nats per target over all processes, the last gradient norm before clipping, targets seen."""
+        tokens = torch.full((), self.tokens, dtype=torch.float64, device=self.place.device)
+        reading = Reading(
+            torch.cat([self.place.all_reduce(torch.stack([self.loss.double(), tokens])), self.norm[None]])
+        )
         self.clear()
-        return numbers
+        return reading
+
+
+class Reading:
+    """Numbers on their way from the device, which goes on meanwhile."""
+
+    def __init__(self, numbers: Tensor):
+        self._numbers, self._arrived = numbers, None
+        if numbers.device.type == "cuda":
+            self._numbers = torch.empty(numbers.shape, dtype=numbers.dtype, pin_memory=True)
+            self._numbers.copy_(numbers, non_blocking=True)
+            self._arrived = torch.cuda.Event()
+            self._arrived.record()
+
+    def numbers(self) -> dict[str, float]:
+        """What was asked for, when it is there."""
+        if self._arrived is not None:
+            self._arrived.synchronize()
+        loss, tokens, norm = self._numbers.tolist()
+        return {"loss": loss / tokens, "grad_norm": norm, "tokens": tokens}

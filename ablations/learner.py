@@ -59,7 +59,7 @@ class Alone:
         [mine], [rate] = batches, rates
         self.model.train()
         place, tokens = self.place, sum(batch.tokens for batch in mine)
-        total = place.all_reduce(torch.tensor(float(tokens), device=place.device))
+        total = place.all_reduce(torch.full((), float(tokens), device=place.device))
         losses = torch.zeros((), device=place.device)
         for i, batch in enumerate(mine):
             batch = batch.to(place.device)

@@ -29,7 +29,7 @@ class Trainer:
 
         Returns early, everything saved, when asked to stop; the curve of who goes on from there shows no trace of it.
         """
-        told = dict(zip(map(id, self.courses), reports, strict=True))
+        told = {course.signature: report for course, report in zip(self.courses, reports, strict=True)}
         if self.courses[0].state.step == 0:
             for course in self.going:
                 course.observe()
@@ -40,17 +40,19 @@ class Trainer:
             validate, look, save, log = self._due(step)
             if not log:
                 if self.place.world == 1 and asked_to_stop():
-                    self._stop(time.perf_counter() - since)
+                    self._stop(time.perf_counter() - since, told)
                     return
                 continue
             seconds = time.perf_counter() - since
+            stop = self._agreed(asked_to_stop()) and step < self.config.steps
+            wait = save or stop or self.place.device.type == "cpu"  # elsewhere a line is read while the next begins
             if save:
                 self.learner.write_back()
             for course in self.going:
-                told[id(course)](course.line(seconds, validate))
+                for line in course.log(seconds, wait, validate):
+                    told[course.signature](line)
                 if look and course.state.diverged is None:
                     course.observe()
-            stop = self._agreed(asked_to_stop()) and step < self.config.steps
             if save or stop:
                 self._save()
             if stop:
@@ -76,9 +78,11 @@ class Trainer:
         save = validate or look or step % config.checkpoint_every == 0
         return validate, look, save, save or step % config.log_every == 0
 
-    def _stop(self, seconds: float) -> None:
+    def _stop(self, seconds: float, told: dict[str, Report]) -> None:
         """Between two log lines: the line begun is saved with the rest."""
         for course in self.going:
+            for line in course.ready():
+                told[course.signature](line)
             course.state.seconds += seconds
         self._save()
 
@@ -97,4 +101,6 @@ class Trainer:
 
     def _agreed(self, stop: bool) -> bool:
         """Whether any process was asked to stop; they ask each other where they log, since all must leave together."""
+        if self.place.world == 1:
+            return stop
         return self.place.all_reduce(torch.tensor(float(stop), device=self.place.device)).item() > 0

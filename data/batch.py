@@ -32,9 +32,13 @@ class Batch:
         return int((self.targets != IGNORE).sum())
 
     def to(self, device: torch.device | str) -> "Batch":
-        """The same batch on `device`."""
-        inputs = {name: tensor.to(device) for name, tensor in self.inputs.items()}
-        return Batch(inputs, self.targets.to(device), self.rows)
+        """The same batch on `device`; the caller does not wait for what comes from page-locked memory."""
+        inputs = {name: tensor.to(device, non_blocking=True) for name, tensor in self.inputs.items()}
+        return Batch(inputs, self.targets.to(device, non_blocking=True), self.rows)
+
+    def pinned(self) -> "Batch":
+        """The same batch in page-locked memory, which only a machine with a GPU has."""
+        return Batch({name: tensor.pin_memory() for name, tensor in self.inputs.items()}, self.targets.pin_memory())
 
 
 def gather(flat: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -226,3 +226,28 @@ def test_trainer_config_is_what_the_record_says(cache: Path, tmp_path: Path):
     entry = do(cache, tmp_path)
     assert TrainerConfig(**entry["config"]["trainer"]).steps == entry["training"]["steps"] == 3
     assert entry["machine"]["threads"] == 1 and "host" not in entry["machine"]
+
+
+def test_lines_that_come_late_are_the_same_lines(cache: Path, tmp_path: Path, monkeypatch):
+    """On a GPU a line's numbers are read while the next begins, and a checkpoint waits for them. Pretended here."""
+    options = ("trainer.steps=12", "trainer.log_every=2", "trainer.checkpoint_every=6", "trainer.eval_every=12")
+    straight = do(cache, tmp_path / "straight", *options)
+    log = Course.log
+
+    def late(self, seconds, wait, validate=False):
+        return log(self, seconds, self.state.step % 6 == 0, validate)
+
+    monkeypatch.setattr(Course, "log", late)
+    assert timeless(do(cache, tmp_path / "late", *options)["curve"]) == timeless(straight["curve"])
+    [told] = tmp_path.glob("late/work/*/metrics.jsonl")
+    assert [json.loads(line)["step"] for line in told.read_text().splitlines()] == [2, 4, 6, 8, 10, 12]
+
+
+def test_divergence_that_is_seen_late_is_that_of_the_line(cache: Path, tmp_path: Path, monkeypatch):
+    log = Course.log
+    monkeypatch.setattr(Course, "log", lambda self, seconds, wait, validate=False: log(self, seconds, False, validate))
+    options = ("trainer.steps=30", "trainer.log_every=1", "trainer.eval_every=30", "trainer.checkpoint_every=30")
+    lost = do(cache, tmp_path, *options, "optim.lr=1e18", "optim.clip=null", "optim.warmup=0")
+    assert lost["status"] == "diverged"
+    assert lost["reason"].endswith(f"by step {lost['curve'][-1]['step']}")
+    assert lost["training"]["steps"] == lost["curve"][-1]["step"] + 1

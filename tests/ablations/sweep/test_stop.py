@@ -89,9 +89,9 @@ def test_a_run_that_does_not_train_leaves_at_once(cache, tmp_path, monkeypatch):
 
 
 def test_all_processes_leave_when_one_is_told():
-    asked = SimpleNamespace(place=SimpleNamespace(device="cpu", all_reduce=lambda mine: mine + 1.0))
-    alone = SimpleNamespace(place=SimpleNamespace(device="cpu", all_reduce=lambda mine: mine))
-    assert trainer.Trainer._agreed(asked, False) and not trainer.Trainer._agreed(alone, False)
+    asked = SimpleNamespace(place=SimpleNamespace(device="cpu", world=2, all_reduce=lambda mine: mine + 1.0))
+    nobody = SimpleNamespace(place=SimpleNamespace(device="cpu", world=2, all_reduce=lambda mine: mine))
+    assert trainer.Trainer._agreed(asked, False) and not trainer.Trainer._agreed(nobody, False)
 
 
 @pytest.mark.parametrize(
