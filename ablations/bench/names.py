@@ -10,8 +10,13 @@ KNOWN = {  # name -> the function that runs it, and what it measures
         "rivals.language_model:language_models",
         "a training step of a language model, against other libraries",
     ),
+    "translator": ("rivals.translator:translators", "a training step of a translator, against other libraries"),
+    "decoding": (
+        "rivals.decoding:decodings",
+        "beam and greedy search with a trained translator, against other libraries",
+    ),
 }
-GROUPS = {"rivals": ("language_model",)}
+GROUPS = {"rivals": ("language_model", "translator", "decoding")}
 FOR_CLAIMS = ("storage", "key_width")
 
 

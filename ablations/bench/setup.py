@@ -21,6 +21,7 @@ class Setup:
     cache: str = "data/cache"
     results: str = "results"
     nanogpt: str | None = None  # a clone of karpathy/nanoGPT
+    joeynmt: str | None = None  # a clone of joeynmt/joeynmt
     run: str | None = None  # record of a trained translator, its weights beside it
     strategies: list[str] = field(default_factory=list)  # of conf/projection; none: all
     peak: float | None = None  # of the device, in 10^12 floating point operations a second
