@@ -79,7 +79,9 @@ class TrainerConfig:
     checkpoint_every: int = 500
     device: str = "auto"  # auto | cpu | cuda
     threads: int | None = None  # CPU threads; none: torch's own choice
-    compile: bool = False  # torch.compile
+    compile: bool = False  # torch.compile, on a GPU with CUDA graphs
+    recompute: bool = False  # activations in the backward pass: less memory, a third more time, the same gradients
+    stack: int | str = 1  # runs of a sweep trained as one batched model, see ablations/stack/; auto: where that pays
 
     def check(self) -> None:
         """Raise a ValueError with the reason unless these numbers describe a training."""
@@ -95,6 +97,11 @@ class TrainerConfig:
             _number(key, getattr(self, key), at_least=1)
         if self.threads is not None:
             _number("threads", self.threads, at_least=1)
+        if self.stack != "auto" and not (isinstance(self.stack, int) and self.stack >= 1):
+            raise ValueError(f"stack={self.stack} must be a whole number of runs, at least 1, or auto")
+        for key in ("compile", "recompute"):
+            if self.stack != 1 and getattr(self, key):
+                raise ValueError(f"stack={self.stack} and {key}=true do not go together: set one of them")
         one_of("precision", self.precision, PRECISIONS)
         one_of("select", self.select, SELECTIONS)
         one_of("device", self.device, DEVICES)
@@ -218,6 +225,11 @@ def check(run: RunConfig) -> None:
     for key in ("optim", "trainer", "evaluation", "analysis", "tracking", "cluster", "study"):
         with _about(key):
             getattr(run, key).check()
+    if run.trainer.stack != 1 and run.cluster.processes > 1:
+        raise ValueError(
+            f"trainer.stack={run.trainer.stack} takes one process and cluster.processes={run.cluster.processes}: "
+            "set one of them to 1"
+        )
     context = run.task.context
     for key in ("batch_tokens", "eval_batch_tokens"):
         if getattr(run.trainer, key) < context:

@@ -10,6 +10,7 @@ from ablations.course import Course
 from ablations.optim import optimizer
 from data.batch import Batch
 from models.init import stream
+from models.kernels.recompute import recompute
 from models.loss import Objective
 
 Progressed = tuple[Tensor, Tensor, int]  # summed loss, gradient norm before clipping, this process's own targets
@@ -47,7 +48,12 @@ class Alone:
         self.model, self.place, self.clip = course.model, place, course.optim.clip
         self.optimizer = optimizer(course.model, course.optim)
         self.data_parallel = place.data_parallel(Objective(course.model, course.optim.label_smoothing))
-        self.objective = torch.compile(self.data_parallel) if config.compile else self.data_parallel
+        self.objective = self.data_parallel
+        if config.recompute:
+            recompute(course.model)
+        if config.compile:
+            graphs = "reduce-overhead" if place.device.type == "cuda" else None
+            self.objective = torch.compile(self.data_parallel, mode=graphs)
         # Dropout has a stream of its own, one per process; data order and initial weights do not draw from it.
         torch.manual_seed(stream(course.seed, f"dropout/{place.rank}"))
         if (saved := course.rest_of_checkpoint()) is not None:

@@ -28,6 +28,7 @@ BESIDE = (
     "trainer.device",  # recorded and shown, but a seed's run is not another run on another machine
     "trainer.threads",
     "trainer.compile",
+    "trainer.recompute",
     "trainer.stack",  # the same within rounding
     "trainer.log_every",
     "trainer.checkpoint_every",  # resume is exact

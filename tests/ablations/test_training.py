@@ -251,3 +251,10 @@ def test_divergence_that_is_seen_late_is_that_of_the_line(cache: Path, tmp_path:
     assert lost["status"] == "diverged"
     assert lost["reason"].endswith(f"by step {lost['curve'][-1]['step']}")
     assert lost["training"]["steps"] == lost["curve"][-1]["step"] + 1
+
+
+def test_activations_computed_again_change_nothing(cache: Path, tmp_path: Path):
+    """Dropout included: its stream is put back for the second time."""
+    plain, again = (do(cache, tmp_path / n, f"trainer.recompute={n}") for n in ("false", "true"))
+    assert timeless(plain["curve"]) == timeless(again["curve"]) and plain["scores"] == again["scores"]
+    assert plain["signature"] == again["signature"]
