@@ -8,6 +8,7 @@ python train.py study=demo                                            the combin
 Anything in `conf/` can be set as key=value; `--help` lists the groups. Wrong input gets one sentence and exit code 1.
 """
 
+import re
 import sys
 from typing import cast
 
@@ -15,31 +16,46 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from ablations.compose import CONF, from_hydra
-from ablations.config import check
+from ablations.compose import CONF, compose, from_hydra
+from ablations.config import RunConfig, check
 from ablations.errors import one_run, shell
 from ablations.help import help_text
 
 
+@shell
+def main() -> None:
+    """A single run is composed here: Hydra's `main` composes twice, first to see whether it is asked for a sweep."""
+    words = sys.argv[1:]
+    if any(re.match(r"-|[+~]*(hydra|study)\b", word) for word in words):
+        train()
+    else:
+        with one_run():
+            one(compose(words), words)
+
+
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
 def train(cfg: DictConfig) -> float | None:
-    """One run, from the composed configuration to its record; returns the validation metric to a sweeper."""
+    """What Hydra is asked to do with flags, or by a study; returns the validation metric to a sweeper."""
     overrides = cast(list[str], OmegaConf.to_container(HydraConfig.get().overrides.task))  # list() would resolve ${...}
     with one_run():
-        config = from_hydra(cfg, overrides)
-        check(config)
-        if config.cluster.kind != "local":
-            from ablations.sweep.launch import launch
-            from ablations.sweep.plan import sign
+        return one(from_hydra(cfg, overrides), overrides)
 
-            return launch([sign(config, overrides)])
-        from ablations.run import run  # torch is imported for work only: --help and refusals answer at once
 
-        return run(config, overrides)
+def one(config: RunConfig, overrides: list[str]) -> float | None:
+    """One run, from its configuration to its record."""
+    check(config)
+    if config.cluster.kind != "local":
+        from ablations.sweep.launch import launch
+        from ablations.sweep.plan import sign
+
+        return launch([sign(config, overrides)])
+    from ablations.run import run  # torch is imported for work only: --help and refusals answer at once
+
+    return run(config, overrides)
 
 
 if __name__ == "__main__":
     if {"-h", "--help"} & set(sys.argv[1:]):  # Hydra would take four times as long to list less
         print(help_text(CONF))
     else:
-        shell(train)()
+        main()

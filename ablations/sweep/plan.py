@@ -47,11 +47,15 @@ def plan(overrides: Sequence[str]) -> list[Cell]:
     Raises ValueError at the first mistake in any of them: a wrong choice or value, a study without its margin, a study
     whose name another file has, too, or whose records another version wrote.
     """
-    found: dict[str, Cell] = {}
+    checked = []  # all of them, before one asks the machine for its precision and waits for torch
     for own, config in compose_cells(overrides):
         with cell_named(own):
             check(config)
             _check_margin(config)
+        checked.append((own, config))
+    found: dict[str, Cell] = {}
+    for own, config in checked:
+        with cell_named(own):
             cell = sign(config, own)
         found.setdefault(cell.signature, cell)
     cells = list(found.values())
