@@ -16,7 +16,7 @@ class Progress:
         self.label, self.total, self.start, self.interval = label, total, start, interval
         self._bar: Any = None
         self._began = self._spoke = time.monotonic()
-        self._spoke_at = start
+        self._spoke_at = self._shown = start
 
     def __enter__(self) -> Self:
         if sys.stdout.isatty():
@@ -30,7 +30,10 @@ class Progress:
             self._bar.stop()
 
     def update(self, step: int, loss: float, tokens_per_second: float) -> None:
-        """Show that `step` steps are done."""
+        """Show that `step` steps are done; of several runs side by side the first one speaks."""
+        if step == self._shown:
+            return
+        self._shown = step
         numbers = f"loss {loss:.3f}  {tokens_per_second:,.0f} tokens/s"
         if self._bar is not None:
             self._bar.update(self._task, completed=step, numbers=numbers)

@@ -1,10 +1,10 @@
-"""One run, from a config to a record on disk. A finished run is never trained twice."""
+"""Runs, from configs to records on disk, one or several together. A finished run is never trained twice."""
 
-import shlex
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, nullcontext
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,16 @@ from ablations.compose import to_plain
 from ablations.config import RunConfig, check
 from ablations.course import Course
 from ablations.device import Place, find_place
+from ablations.entry import announce, new_record, objective, training
 from ablations.evaluator import nats_per_token, samples, score
 from ablations.files import locked, write_text
 from ablations.known import answer
 from ablations.learner import Alone
 from ablations.model import Model, build, costs
 from ablations.progress import Progress
+from ablations.stack.alike import stacks
+from ablations.stack.learner import Stack
+from ablations.stack.worth import PAYS, gain
 from ablations.stop import Stop
 from ablations.track.start import open_tracker
 from ablations.track.tracker import Tracker
@@ -29,6 +33,28 @@ from data.batch import BOS, EOS, PAD, UNK
 from data.loader import Loader, first_rows
 from data.prepare import prepare
 from data.prepared import Prepared
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A run that is asked for. `origin` is what its record says of code and claims, none: what lies here now."""
+
+    config: RunConfig
+    overrides: list[str]
+    origin: dict[str, Any] | None = None
+
+
+@dataclass
+class Begun:
+    """A run that is ours to train: nobody else has its lock, and its model is there."""
+
+    config: RunConfig
+    prepared: Prepared
+    place: Place
+    course: Course
+    record: dict[str, Any]  # as far as it is known
+    held: ExitStack  # its lock, then its tracker
+    started: float = 0.0  # when it was its turn
 
 
 def run(config: RunConfig, overrides: list[str], origin: dict[str, Any] | None = None) -> float:
@@ -40,6 +66,35 @@ def run(config: RunConfig, overrides: list[str], origin: dict[str, Any] | None =
     record says of code and claims, where that is not what lies here now (`provenance.origin`). Raises ValueError where
     another process is at work on the same run.
     """
+    [outcome] = run_together([Asked(config, overrides, origin)])
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
+def run_together(asked: Sequence[Asked]) -> list[float | Exception]:
+    """The same for several runs, stacked where `trainer.stack` says so: what `run` returns for each, or would raise."""
+    outcomes: dict[int, float | Exception] = {}
+    begun: dict[int, Begun] = {}
+    with Stop() as stop, ExitStack() as all_held:
+        for i, one in enumerate(asked):
+            try:
+                found = _begin(one, all_held)
+            except Exception as error:
+                found = error
+            if isinstance(found, Begun):
+                begun[i] = found
+            else:
+                outcomes[i] = found
+        for group in _groups(begun):
+            ended = _train_and_score([begun[i] for i in group], stop)
+            outcomes |= zip(group, ended, strict=True)
+    return [outcomes[i] for i in range(len(asked))]
+
+
+def _begin(asked: Asked, all_held: ExitStack) -> Begun | float:
+    """The run with its lock held, or what it came to where it is on record already."""
+    config = asked.config
     check(config)
     place = find_place(config.trainer)
     config.trainer.precision = place.precision  # `auto` is settled before the run is signed
@@ -54,8 +109,8 @@ def run(config: RunConfig, overrides: list[str], origin: dict[str, Any] | None =
     if (found := known()) is not None:
         return _known(found, plain, prepared, results, place)
     folder = results / "work" / signature
-    with Stop() as stop, locked(folder / "lock") if place.rank == 0 else nullcontext(True) as mine:
-        if not mine:
+    with ExitStack() as held:
+        if not held.enter_context(locked(folder / "lock") if place.rank == 0 else nullcontext(True)):
             raise ValueError(
                 f"another process trains {record.label(plain)} in {folder}: let it finish, or stop it first"
             )
@@ -63,61 +118,104 @@ def run(config: RunConfig, overrides: list[str], origin: dict[str, Any] | None =
             return _known(found, plain, prepared, results, place)
         for torn in folder.glob(".*.tmp"):  # what a kill left of a checkpoint
             torn.unlink(missing_ok=True)
-        model = build(config, prepared).to(place.device)
-        course = _course(config, model, prepared, place, folder, signature)
-        if place.rank != 0:  # every process trains, the first one scores and records
-            _fit(course, stop, lambda numbers: None)
-            return place.end(None)
-        entry = _new_record(plain, signature, overrides, prepared, place) | (origin or provenance.origin())
-        return place.end(_train_and_score(config, entry, course, stop, prepared))
+        course = _course(config, prepared, place, folder, signature)
+        entry = new_record(plain, signature, asked.overrides, prepared, place) | (asked.origin or provenance.origin())
+        begun = Begun(config, prepared, place, course, entry, held.pop_all())
+        all_held.push(begun.held)
+    return begun
 
 
-def _train_and_score(
-    config: RunConfig,
-    entry: dict[str, Any],
-    course: Course,
-    stop: Stop,
-    prepared: Prepared,
-) -> float:
-    model, folder = course.model, course.folder
-    started, results, signature = time.time(), Path(config.paths.results), entry["signature"]
-    entry = {**entry, "budget": asdict(costs(config, prepared))}
-    try:
-        with (
-            open_tracker(config.tracking, entry, folder, course.state.step) as tracker,
-            Progress(record.label(entry["config"]), config.trainer.steps, course.state.step) as progress,
-        ):
-            _fit(course, stop, lambda numbers: _report(numbers, tracker, progress))
-            entry |= _training(course)
-            if course.state.diverged is None:
-                checkpoint.save(folder / "model.pt", {"signature": signature, "model": model.state_dict()})
-                entry |= _scores(config, model, prepared, folder)
-            entry |= {"finished": provenance.now(), "seconds": round(time.time() - started, 1)}
-            written = record.write(entry, results)
-            for leftover in ("checkpoint.pt", "best.pt"):
-                (folder / leftover).unlink(missing_ok=True)
-            _announce(entry, written)
-            tracker.show(entry)  # last, since a dashboard may take its time
-    except Exception as error:
-        if record.find(results, signature, config.study.name) is None:  # rerun=true has one, and it still holds
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
-            record.write({**entry, "status": "failed", "reason": reason, "finished": provenance.now()}, results)
-        raise
-    return _objective(entry)
+def _groups(begun: dict[int, Begun]) -> list[list[int]]:
+    """Who is trained with whom: runs that are alike and stand at the same step."""
+    places = list(begun)
+    groups: dict[tuple[int, int], list[int]] = {}
+    for number, alike in enumerate(stacks([one.config for one in begun.values()])):
+        for i in alike:
+            groups.setdefault((number, begun[places[i]].course.state.step), []).append(places[i])
+    return list(groups.values())
 
 
-def _fit(course: Course, stop: Stop, report: Report) -> None:
+def _train_and_score(group: list[Begun], stop: Stop) -> list[float | Exception]:
+    """Trains the runs together where that is wanted or pays, else one after the other, and records each."""
+    facts: dict[str, Any] = {"stack": len(group)} if len(group) > 1 else {}
+    if facts and group[0].config.trainer.stack == "auto":
+        facts["stack_gain"] = round(gain([one.course for one in group]), 2)
+        pays = facts["stack_gain"] >= PAYS
+        words = "stacked" if pays else "one after the other"
+        print(f"{len(group)} runs {words}: a stack is {facts['stack_gain']} times as fast, as measured", flush=True)
+        if not pays:
+            facts["stack"] = 1
+            return [outcome for one in group for outcome in _together([one], facts, stop)]
+    return _together(group, facts, stop)
+
+
+def _together(group: list[Begun], facts: dict[str, Any], stop: Stop) -> list[float | Exception]:
+    first, more = group[0], f" and {len(group) - 1} more" if len(group) > 1 else ""
+    if first.place.rank != 0:  # every process trains, the first one scores and records
+        _fit(group, stop, [lambda numbers: None])
+        return [first.place.end(None)]
+    label, step = record.label(first.record["config"]) + more, first.course.state.step
+    with Progress(label, first.config.trainer.steps, step) as progress:
+        try:
+            trackers = [_open(one) for one in group]
+            _fit(group, stop, [partial(_report, tracker, progress) for tracker in trackers])
+        except Exception as error:
+            return [_failed(one, error) for one in group]
+        return [_conclude(one, tracker, facts) for one, tracker in zip(group, trackers, strict=True)]
+
+
+def _open(one: Begun) -> Tracker:
+    one.started, one.record["budget"] = time.time(), asdict(costs(one.config, one.prepared))
+    course = one.course
+    return one.held.enter_context(open_tracker(one.config.tracking, one.record, course.folder, course.state.step))
+
+
+def _fit(group: list[Begun], stop: Stop, reports: list[Report]) -> None:
     """Trains to the end, or leaves with everything saved when a signal says so."""
+    courses = [one.course for one in group]
     with stop.held() as asked:
-        Trainer([course], Alone(course)).fit([report], asked)
-    if course.going:
+        learner = Stack(courses) if len(courses) > 1 else Alone(courses[0])
+        Trainer(courses, learner).fit(reports, asked)
+    if any(course.going for course in courses):
         stop.leave()  # another process of this run was told, and this one was not
 
 
-def _course(config: RunConfig, model: Model, prepared: Prepared, place: Place, folder: Path, signature: str) -> Course:
+def _conclude(one: Begun, tracker: Tracker, facts: dict[str, Any]) -> float | Exception:
+    """Scores and records a run that is trained."""
+    entry, course = one.record, one.course
+    try:
+        entry |= training(course, facts)
+        if course.state.diverged is None:
+            model = {"signature": entry["signature"], "model": course.model.state_dict()}
+            checkpoint.save(course.folder / "model.pt", model)
+            entry |= _scores(one.config, course.model, one.prepared, course.folder)
+        entry |= {"finished": provenance.now(), "seconds": round(time.time() - one.started, 1)}
+        written = record.write(entry, one.config.paths.results)
+        for leftover in ("checkpoint.pt", "best.pt"):
+            (course.folder / leftover).unlink(missing_ok=True)
+        announce(entry, written)
+        tracker.show(entry)  # last, since a dashboard may take its time
+        one.held.close()
+    except Exception as error:
+        return _failed(one, error)
+    return one.place.end(objective(entry))
+
+
+def _failed(one: Begun, error: Exception) -> Exception:
+    """The error, once it is on record."""
+    results, signature = one.config.paths.results, one.record["signature"]
+    if record.find(results, signature, one.config.study.name) is None:  # rerun=true has one, and it still holds
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        failed = {"status": "failed", "reason": reason, "finished": provenance.now()}
+        record.write({**one.record, **failed}, results)
+    one.held.__exit__(type(error), error, error.__traceback__)
+    return error
+
+
+def _course(config: RunConfig, prepared: Prepared, place: Place, folder: Path, signature: str) -> Course:
     batch_tokens, context = config.trainer.batch_tokens, config.task.context
     return Course(
-        model,
+        build(config, prepared).to(place.device),
         Loader(prepared, batch_tokens, context, config.seed, place.rank, place.world),
         lambda network: nats_per_token(network, prepared, "valid", config, place)[0],
         config.optim,
@@ -155,7 +253,7 @@ def _pieces(prepared: Prepared, ids: list[int]) -> list[str]:
     return [named.get(token) or prepared.tokenizer.decode([token]) for token in ids]
 
 
-def _report(numbers: dict[str, float], tracker: Tracker, progress: Progress) -> None:
+def _report(tracker: Tracker, progress: Progress, numbers: dict[str, float]) -> None:
     step = int(numbers["step"])
     tracker.log(step, {name: value for name, value in numbers.items() if name != "step"})
     progress.update(step, numbers["loss"], numbers["tokens_per_second"])
@@ -166,52 +264,7 @@ def _known(found: dict[str, Any], plain: dict[str, Any], prepared: Prepared, res
     if place.rank == 0:
         where = answer(found, plain["study"], prepared.digest, results)
         print(f"{found['status']} already, not trained again (rerun=true would): {where}")
-    return _objective(found)
-
-
-def _objective(entry: dict[str, Any]) -> float:
-    return entry["scores"]["valid"]["nll"] if entry["scores"] else float("inf")
-
-
-def _new_record(
-    plain: dict[str, Any], signature: str, overrides: list[str], prepared: Prepared, place: Place
-) -> dict[str, Any]:
-    sites = record.site_names(plain)
-    return {
-        "schema": record.SCHEMA,
-        "study": plain["study"]["name"],
-        "strategy": record.strategy_name(sites),
-        "sites": sites,
-        "task": plain["task"]["name"],
-        "kind": plain["task"]["kind"],
-        "signature": signature,
-        "seed": plain["seed"],
-        "started": provenance.now(),
-        "versions": provenance.versions(),
-        "machine": place.facts(),
-        "command": shlex.join(["python", "train.py", *overrides]),
-        "overrides": overrides,
-        "config": plain,
-        "data": prepared.facts,
-        "scores": {},
-        "samples": [],
-    }
-
-
-def _training(course: Course) -> dict[str, Any]:
-    config, state = course.config, course.state
-    training = {
-        "steps": state.step,
-        "tokens": state.tokens,
-        "epochs": round(course.loader.epochs, 3),
-        "seconds": round(state.seconds, 1),
-        "tokens_per_second": round(state.tokens / state.seconds, 1),
-        "selected_step": state.best_step if config.select == "best" else state.step,
-        "precision": course.place.precision,
-    }
-    status = "finished" if state.diverged is None else "diverged"
-    result = {"status": status, "reason": state.diverged, "training": training, "curve": state.curve}
-    return {**result, "analyses": state.observations} if state.observations else result
+    return objective(found)
 
 
 def _scores(
@@ -225,19 +278,3 @@ def _scores(
             write_text(folder / f"hypotheses.{split}.txt", "\n".join(hypotheses) + "\n")
             shown = samples(prepared, split, hypotheses, config.evaluation.samples)
     return {"scores": scores, "samples": shown}
-
-
-def _announce(entry: dict[str, Any], written: Path) -> None:
-    if entry["status"] == "diverged":
-        print(f"diverged: {entry['reason']}")
-    for split, numbers in entry["scores"].items():
-        shown = [f"perplexity {numbers['token_perplexity']:.2f}"] if "token_perplexity" in numbers else []
-        if "bits_per_byte" in numbers:
-            shown.append(f"{numbers['bits_per_byte']:.3f} bits per byte")
-        if "bleu" in numbers:
-            shown.append(f"BLEU {numbers['bleu']:.2f}, chrF {numbers['chrf']:.1f}")
-        if "accuracy" in numbers:
-            low, high = numbers["accuracy_low"], numbers["accuracy_high"]
-            shown.append(f"accuracy {numbers['accuracy']:.2f} % [{low:.1f}, {high:.1f}]")
-        print(f"{split}: {', '.join(shown)}")
-    print(f"record: {written}")

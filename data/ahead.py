@@ -35,6 +35,12 @@ class Ahead:
         self._coming = self._maker.submit(self._make, count)
         return self._given.batches
 
+    def apart(self) -> Loader:
+        """As `Loader` does."""
+        loader = self._loader.apart()
+        loader.load_state_dict(self._given.state)
+        return loader
+
     @property
     def epochs(self) -> float:
         """Passes over the training text so far."""

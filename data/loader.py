@@ -1,5 +1,6 @@
 """Batches in an order that depends on the seed alone, and that can be taken up again at the exact batch."""
 
+import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -60,6 +61,10 @@ class Loader:
                 mine.append(self._collate(self._plan[self._index]))
             self._index += 1
         return mine
+
+    def apart(self) -> "Loader":
+        """Another one that stands here: what it gives, this one will give, too."""
+        return copy.copy(self)
 
     def __iter__(self) -> Iterator[Batch]:
         return self

@@ -1,6 +1,7 @@
 """What a strategy is: one flat, typed description of how queries, keys and values are made at one attention site."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from models.projections.choice import one_of
 
@@ -19,6 +20,7 @@ SCORES = ("scaled_dot", "dot", "general", "pairwise", "additive", "concat")
 SCORE_STARTS = ("identity", "symmetric", "xavier")
 KEY_NORMS = ("", "rms", "l2")
 OUTPUTS = ("learned", "identity")
+INITIAL = ("symmetric_init", "score_init")  # matter to initial weights alone
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,15 @@ class ProjectionConfig:
     def by_angle(self) -> bool:
         """Whether a score is a product of query and key, and not a sum of what each says by itself."""
         return self.score not in ("additive", "concat")
+
+    @property
+    def stackable(self) -> bool:
+        """Whether several runs can be trained at once: not where the backward pass changes a gradient of one."""
+        return not self.remove_conflict
+
+    def in_training(self) -> dict[str, Any]:
+        """What still matters once there are initial weights: two strategies equal in it compute the same with them."""
+        return {key: value for key, value in vars(self).items() if key not in ("name", *INITIAL)}
 
     def sizes(self, d_model: int, heads: int, head_dim: int) -> Sizes:
         """The site's widths in a model with so many heads of this width."""
