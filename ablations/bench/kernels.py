@@ -11,20 +11,22 @@ from ablations.bench.setup import Setup
 from ablations.bench.step import LENGTH, ROWS, step
 from ablations.bench.timing import interleaved, once
 from models import attention
+from models.dropout import Dropout
 from models.projections.score import DotProduct
 
 
 def attentions(setup: Setup) -> Iterator[Table]:
-    """Both ways to attend, in both precisions."""
+    """As it is, by definition, and by torch's kernel, in both precisions."""
     for precision in ("bf16", "fp32"):
         work = step(setup, precision)
         works = {
+            "as it is": once(work),
             "written out": once(_attending(attention.attend_written_out, work)),
-            "fused": once(_attending(fused_attend, work)),
+            "torch's fused": once(_attending(fused_attend, work)),
         }
         samples = interleaved(works, setup.rounds, setup.now, setup.seconds)
         title = f"{precision}, training step of `small`, {ROWS} rows of {LENGTH} tokens"
-        yield compared(title, samples, "written out")
+        yield compared(title, samples, "as it is")
 
 
 def precisions(setup: Setup) -> Iterator[Table]:
@@ -35,10 +37,17 @@ def precisions(setup: Setup) -> Iterator[Table]:
 
 
 def fused_attend(
-    score: DotProduct, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool, dropout: float = 0.0
+    score: DotProduct,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    mask: Tensor | None,
+    causal: bool,
+    dropout: Dropout | None = None,
 ) -> Tensor:
     """What `models.attention.attend` does on a GPU."""
-    return F.scaled_dot_product_attention(q, k, v, mask, dropout, causal, scale=score.scale)
+    p = dropout.p if dropout is not None and dropout.active else 0.0
+    return F.scaled_dot_product_attention(q, k, v, mask, p, causal, scale=score.scale)
 
 
 def _attending(kernel: Callable[..., Tensor], work: Callable[[], None]) -> Callable[[], None]:

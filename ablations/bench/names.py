@@ -6,6 +6,11 @@ KNOWN = {  # name -> the function that runs it, and what it measures
     "storage": ("storage:storages", "one matrix per head or role against one big one, in a training step"),
     "key_width": ("storage:key_widths", "the product q k^T over the width of a key"),
     "sweep": ("sweep:sweep", "composing, submitting and skipping the cells of a sweep, in ms a cell"),
+    "strategies": ("strategies:strategies", "every strategy's training and decoding speed, memory and cache"),
+    "speedups": ("speedups:speedups", "the speed-ups of a training step, each switched off in turn; seeds stacked"),
+    "scaling": ("scaling:scaling", "a step against width, depth, length, batch, vocabulary; tables against cells"),
+    "start": ("start:start", "until the first training step of `tiny`"),
+    "paper_300m": ("paper:paper_300m", "the 300 M model on a GPU: training, decoding at 2k, 8k and 32k"),
     "language_model": (
         "rivals.language_model:language_models",
         "a training step of a language model, against other libraries",

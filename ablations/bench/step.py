@@ -1,36 +1,62 @@
-"""Steps on random tokens, for what matters to no data: kernels, precision, storage."""
+"""Steps on random tokens, for what matters to no data: kernels, precision, storage, strategies."""
 
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import torch
-from torch.nn import functional as F
+from torch import Tensor, nn
 
 from ablations.bench.setup import Setup
 from ablations.compose import compose
+from ablations.config import RunConfig
 from ablations.optim import optimizer
 from models.init import initialise
-from models.transformer import Translator
+from models.loss import Objective
+from models.transformer import LanguageModel, Translator
 
 VOCABULARY, ROWS, LENGTH = 6000, 128, 16  # a batch like Multi30k's at 2048 tokens a side
 
 
-def step(setup: Setup, precision: str, *overrides: str) -> Callable[[], None]:
-    """One training step of the `small` translator, the loss over all logits at once."""
+def translator(setup: Setup, *overrides: str) -> tuple[RunConfig, Translator]:
+    """The `small` translator with its initial weights."""
     torch.manual_seed(0)
-    rows, model_name = (2, "tiny") if setup.quick else (ROWS, "small")
-    config = compose([f"model={model_name}", "task=multi30k_en_de", *overrides])
-    model = Translator(config.model, config.sites, config.position, VOCABULARY, LENGTH)
+    words = [f"model={'tiny' if setup.quick else 'small'}", "task=multi30k_en_de", *overrides]
+    config = compose(words)
+    model = Translator(config.model, config.sites, config.position, VOCABULARY, 2 * LENGTH)
     initialise(model, 0, config.model.init, config.model.decoder_layers)
-    model.to(setup.place)
+    return config, model.to(setup.place)
+
+
+def pairs(setup: Setup) -> tuple[dict[str, Tensor], Tensor]:
+    """A batch of random sentences without padding: inputs and targets."""
+    tokens = torch.randint(4, VOCABULARY, (2 if setup.quick else ROWS, LENGTH), device=setup.place)
+    mask = torch.ones_like(tokens, dtype=torch.bool)
+    return {"source": tokens, "source_mask": mask, "target": tokens}, tokens
+
+
+def step(setup: Setup, precision: str, *overrides: str) -> Callable[[], None]:
+    """One training step of the `small` translator."""
+    config, model = translator(setup, *overrides)
+    return steps(config, model, *pairs(setup), precision)
+
+
+def steps(
+    config: RunConfig, model: LanguageModel | Translator, inputs: dict[str, Tensor], targets: Tensor, precision: str
+) -> Callable[[], None]:
+    """Forward and backward pass and optimizer, always on the same batch."""
     adamw = optimizer(model, config.optim)
-    tokens = torch.randint(4, VOCABULARY, (rows, LENGTH), device=setup.place)
-    mask = torch.ones(rows, LENGTH, dtype=torch.bool, device=setup.place)
+    loss = partial(losses, Objective(model), inputs, targets, precision)
 
     def work() -> None:
-        with torch.autocast(setup.device, torch.bfloat16, enabled=precision == "bf16"):
-            logits = model(tokens, mask, tokens)
-        F.cross_entropy(logits.flatten(0, 1).float(), tokens.flatten()).backward()
+        loss().backward()
         adamw.step()
         adamw.zero_grad()
 
     return work
+
+
+def losses(objective: nn.Module, inputs: Any, targets: Tensor, precision: str) -> Tensor:
+    """The mean loss of a batch."""
+    with torch.autocast(targets.device.type, torch.bfloat16, enabled=precision == "bf16"):
+        return objective(inputs, targets)[1] / targets.numel()

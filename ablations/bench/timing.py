@@ -71,12 +71,13 @@ def once(work: Callable[[], object]) -> Work:
 def interleaved(works: Mapping[str, Work], rounds: int, now: Callable[[], float], seconds: float = 0.3) -> Samples:
     """Seconds a unit of each work, `rounds` times in turn, every other round from the last to the first.
 
-    A sample takes as many pieces as fill about `seconds`, by what a piece took in a round that only warms up.
+    A sample takes as many pieces as fill about `seconds`, by what a piece took in rounds that only warm up; with 0
+    seconds one piece, after one that warms up.
     """
     pieces = {}
     for name, work in works.items():
         timed(work, 1, now)
-        pieces[name] = max(1, round(seconds / max(timed(work, 1, now)[0], 1e-6)))
+        pieces[name] = max(1, round(seconds / max(timed(work, 1, now)[0], 1e-6))) if seconds else 1
     samples: Samples = {name: [] for name in works}
     for number in range(rounds):
         for name in works if number % 2 == 0 else reversed(list(works)):

@@ -129,6 +129,10 @@ def _in_batches(search: Callable[..., list[list[int]]], model: Any, beam: int, s
     return found
 
 
+def _say(said: dict[str, Found], name: str, search: Search, beam: int, sources: Sources) -> None:
+    said[name] = search(beam, sources)
+
+
 def _ctranslate(translator: Any, beam: int, sources: Sources) -> Found:
     longest = int(1.5 * max(map(len, sources.rows)) + 10)
     return dict(enumerate(ctranslate.search(translator, sources.rows, beam, longest, BATCH)))
@@ -140,8 +144,8 @@ def _table(
     title = f"{'Greedy search' if beam == 1 else f'Beam {beam}'} over {what}, {sources.sentences} sentences"
     columns = ["what", "seconds", "sentences/s", "tokens/s", "times ours", "same as ours", "tokens out"]
     table = Table(title, columns, notes=list(notes))
-    said = {name: search(beam, sources) for name, search in searches.items()}
-    works = {name: once(partial(search, beam, sources)) for name, search in searches.items()}
+    said: dict[str, Found] = {}
+    works = {name: once(partial(_say, said, name, search, beam, sources)) for name, search in searches.items()}
     table.samples = interleaved(works, setup.rounds, setup.now, 0.0)
     for name, seconds in table.samples.items():
         time, tokens = spread(seconds).median, sum(len(ids) + 1 for ids in said[name].values())
