@@ -79,7 +79,8 @@ class TrainerConfig:
     checkpoint_every: int = 500
     device: str = "auto"  # auto | cpu | cuda
     threads: int | None = None  # CPU threads; none: torch's own choice
-    compile: bool = False  # torch.compile
+    compile: bool = False  # torch.compile, on a GPU with CUDA graphs
+    recompute: bool = False  # activations in the backward pass: less memory, a third more time, the same gradients
     stack: int | str = 1  # runs of a sweep trained as one batched model, see ablations/stack/; auto: where that pays
 
     def check(self) -> None:
@@ -98,8 +99,9 @@ class TrainerConfig:
             _number("threads", self.threads, at_least=1)
         if self.stack != "auto" and not (isinstance(self.stack, int) and self.stack >= 1):
             raise ValueError(f"stack={self.stack} must be a whole number of runs, at least 1, or auto")
-        if self.stack != 1 and self.compile:
-            raise ValueError(f"stack={self.stack} and compile=true do not go together: set one of them")
+        for key in ("compile", "recompute"):
+            if self.stack != 1 and getattr(self, key):
+                raise ValueError(f"stack={self.stack} and {key}=true do not go together: set one of them")
         one_of("precision", self.precision, PRECISIONS)
         one_of("select", self.select, SELECTIONS)
         one_of("device", self.device, DEVICES)
