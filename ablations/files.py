@@ -31,6 +31,17 @@ def write_text(path: Path, text: str) -> None:
         file.write(text)
 
 
+def read_yaml(file: Path) -> Any:
+    """What a YAML file holds, read in C, where PyYAML has it: nine times as fast. Raises yaml.YAMLError."""
+    import yaml
+
+    text = file.read_text(encoding="utf-8")
+    try:
+        return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except yaml.YAMLError:
+        return yaml.safe_load(text)  # refuses it too, and knows the line
+
+
 @contextmanager
 def locked(file: Path) -> Iterator[bool]:
     """Holds the lock of a file, made if need be; gives False where another process has it. The lock dies with us."""

@@ -24,15 +24,13 @@ import yaml
 from ablations import metrics
 from ablations.config import RunConfig
 from ablations.exact import CHECKS
+from ablations.files import read_yaml
 from models.projections.choice import did_you_mean, one_of
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 PROSE = ("id", "note", "statement", "prediction", "question", "tested", "change")
 OPTIONAL = ("picture", "illustration")
 SITES = ("encoder", "decoder", "cross")
-LOADER = getattr(
-    yaml, "CSafeLoader", yaml.SafeLoader
-)  # the first is in C, where libyaml is: every run reads all claims
 BESIDE = ("says",)  # keys of a part that are prose: not part of the rule
 KEYS = {  # kind of part -> keys it must have, keys it may have
     "exact": (("kind", "check"), ("says",)),
@@ -78,7 +76,7 @@ class Study:
 
         def read(group: str, chosen: str | None) -> dict[str, Any]:
             file = conf / group / f"{chosen}.yaml"
-            return (yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else None) or {}
+            return (read_yaml(file) if file.is_file() else None) or {}
 
         study = read("study", name)
         chosen = {key: group[key] for group in study.get("defaults", []) for key in group}
@@ -186,11 +184,7 @@ def load(file: Path, conf: Path = CONF) -> Claim:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        text = file.read_text(encoding="utf-8")
-        try:
-            given = yaml.load(text, Loader=LOADER)
-        except yaml.YAMLError:
-            given = yaml.safe_load(text)  # refuses it too, and knows the line
+        given = read_yaml(file)
         json.dumps(given)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)

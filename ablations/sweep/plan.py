@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ablations import record
 from ablations.compose import CONF, cell_named, compose_cells, to_plain
 from ablations.config import RunConfig, check
+from ablations.files import read_yaml
 
 Record = dict[str, Any]
 MARGINS = {"translation": "margin_bleu", "language_modeling": "margin_perplexity"}
@@ -100,7 +99,7 @@ def _check_study(cell: Cell) -> None:
     study = cell.config.study
     names: dict[str, str] = {}
     for file in sorted((CONF / "study").glob("*.yaml")):
-        name = (yaml.safe_load(file.read_text(encoding="utf-8")) or {}).get("study", {}).get("name")
+        name = (read_yaml(file) or {}).get("study", {}).get("name")
         if name == study.name and names.setdefault(name, file.name) != file.name:
             raise ValueError(f"conf/study/{names[name]} and conf/study/{file.name} are both called {name}: rename one")
     record.briefs(cell.results, study.name)
