@@ -1,5 +1,6 @@
 """AdamW, which weights decay, and the learning rate at every step."""
 
+import inspect
 import math
 
 import torch
@@ -8,14 +9,27 @@ from torch import nn
 from ablations.config import OptimConfig
 
 
-def optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.AdamW:
+class AdamW(torch.optim.AdamW):
+    """Torch's own, without wrappers that keep its methods out of compiled graphs and import torch._dynamo for it.
+
+    That takes as long as importing torch; here an optimizer stands in no graph. Torch's hooks of optimizers are lost.
+    """
+
+    add_param_group = inspect.unwrap(torch.optim.AdamW.add_param_group)
+    state_dict = inspect.unwrap(torch.optim.AdamW.state_dict)
+    load_state_dict = inspect.unwrap(torch.optim.AdamW.load_state_dict)
+    zero_grad = inspect.unwrap(torch.optim.AdamW.zero_grad)
+    step = torch.no_grad()(inspect.unwrap(torch.optim.AdamW.step))
+
+
+def optimizer(model: nn.Module, config: OptimConfig) -> AdamW:
     """Fused AdamW; weight decay on matrices only (embeddings included), never on biases, norms and diagonals."""
     parameters = [p for p in model.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": config.weight_decay},
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=config.lr, betas=config.betas, eps=config.eps, fused=True)
+    return AdamW(groups, lr=config.lr, betas=config.betas, eps=config.eps, fused=True)
 
 
 def learning_rate(config: OptimConfig, step: int, steps: int) -> float:
