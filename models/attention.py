@@ -17,6 +17,7 @@ from models.positions import Alibi, Rotary
 from models.projections.config import ProjectionConfig
 from models.projections.projection import Projection
 from models.projections.score import Additive, DotProduct, for_all_heads, score, without_self
+from models.tree import Tree
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,13 @@ class Attention(nn.Module):
         self.no_self = False
         self.dropout = Dropout(dropout)
 
-    def _attend_out(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
+    def _attend_out(
+        self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool, tree: Tree | None = None
+    ) -> Tensor:
+        if tree is not None:
+            mask, causal = tree.seen_BKS[:, None], False
         if self.no_self or self.distance is not None:
-            mask, causal = self._mask(mask, causal, q.shape[2], k.shape[2], q.device), False
+            mask, causal = self._mask(mask, causal, q.shape[2], k.shape[2], q.device, tree), False
         y_BHLE = attend(self.score, q, k, v, mask, causal, self.dropout)
         return self.out(y_BHLE.transpose(1, 2).flatten(2))
 
@@ -67,13 +72,16 @@ class Attention(nn.Module):
             mask = causal_mask(L, S, device) if causal else torch.ones(L, S, dtype=torch.bool, device=device)
         return without_self(mask.expand(*mask.shape[:-2], L, S)) if self.no_self else mask
 
-    def _mask(self, mask: Tensor | None, causal: bool, L: int, S: int, device: torch.device) -> Tensor:
+    def _mask(
+        self, mask: Tensor | None, causal: bool, L: int, S: int, device: torch.device, tree: Tree | None = None
+    ) -> Tensor:
         """All that keeps a query from keys, in one: boolean, or numbers to add to the scores."""
         allowed = self._allowed(mask, causal, L, S, device)
         if self.distance is None:
             return allowed
+        bias = self.distance(L, S, device) if tree is None else self.distance(L, S, device, tree.positions_BS)
         # Four axes: torch's cuDNN attention takes a bias of three for [B, L, S].
-        return self.distance(L, S, device)[None].masked_fill(~allowed, -torch.inf)
+        return torch.where(allowed, bias if bias.ndim == 4 else bias[None], -torch.inf)
 
     def _look(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool) -> Look:
         L, S = q.shape[2], k.shape[2]
@@ -92,8 +100,9 @@ class SelfAttention(Attention):
         self.no_self = config.no_self  # between two sequences nobody meets himself
 
     def forward(self, x_BLC: Tensor, mask: Tensor | None, causal: bool, cache: Cache | None = None) -> Tensor:
-        """[B, L, C] to [B, L, C]; with a cache, x continues what the cache holds."""
-        return self._attend_out(*self._vectors(x_BLC, cache), mask, causal)
+        """[B, L, C] to [B, L, C]; with a cache, x continues what it holds: a sequence, or leaves of a tree."""
+        tree = None if cache is None else cache.tree
+        return self._attend_out(*self._vectors(x_BLC, cache), mask, causal, tree)
 
     def look(self, x_BLC: Tensor, mask: Tensor | None, causal: bool, cache: Cache | None = None) -> Look:
         """What `forward` does inside, without dropout."""
@@ -107,7 +116,11 @@ class SelfAttention(Attention):
         k, v = self.project.read(memory)
         q, k = self.score.prepare(q, k)
         if self.rotate is not None:
-            q, k = self.rotate(q, start), self.rotate(k, 0)
+            if cache is None or cache.tree is None:
+                q, k = self.rotate(q, start), self.rotate(k, 0)
+            else:
+                positions_B1S = cache.tree.positions_BS[:, None]
+                q, k = self.rotate(q, positions_B1S[..., -1:]), self.rotate(k, positions_B1S)
         return q, k, v
 
 

@@ -31,11 +31,14 @@ def distance(config: PositionConfig, heads: int) -> "Alibi | None":
     return Alibi(heads) if config.kind == "alibi" else None
 
 
-def angles(start: int, length: int, width: int, base: float, device: torch.device) -> Tensor:
-    """position / base ** (2 i / width): [L, width / 2] in float32, whatever autocast says."""
-    positions = torch.arange(start, start + length, device=device, dtype=torch.float32)
+def angles(start: int | Tensor, length: int, width: int, base: float, device: torch.device) -> Tensor:
+    """position / base ** (2 i / width): [L, width / 2] in float32, whatever autocast says.
+
+    `start` is the first of consecutive positions, or all of them, [..., L].
+    """
+    positions = start if isinstance(start, Tensor) else torch.arange(start, start + length, device=device)
     frequencies = base ** (-torch.arange(0, width, 2, device=device, dtype=torch.float32) / width)
-    return positions[:, None] * frequencies
+    return positions.float()[..., None] * frequencies
 
 
 class Sinusoidal(nn.Module):
@@ -75,8 +78,8 @@ class Rotary(nn.Module):
         super().__init__()
         self.head_dim, self.base = head_dim, base
 
-    def forward(self, x_BHLD: Tensor, start: int) -> Tensor:
-        """Turns [B, H, L, D] as positions start, start + 1, ..."""
+    def forward(self, x_BHLD: Tensor, start: int | Tensor) -> Tensor:
+        """Turns [B, H, L, D] as positions start, start + 1, ..., or as those given, [B, 1, L]."""
         a = angles(start, x_BHLD.shape[2], self.head_dim, self.base, x_BHLD.device)
         cos, sin = a.cos().to(x_BHLD.dtype), a.sin().to(x_BHLD.dtype)
         first, second = x_BHLD.chunk(2, dim=-1)
@@ -95,10 +98,16 @@ class Alibi(nn.Module):
         super().__init__()
         self.slopes = alibi_slopes(heads)
 
-    def forward(self, L: int, S: int, device: torch.device) -> Tensor:
-        """[H, L, S] in float32, both sequences ending together."""
-        apart_LS = torch.arange(S - L, S, device=device)[:, None] - torch.arange(S, device=device)
-        return -torch.tensor(self.slopes, device=device)[:, None, None] * apart_LS.abs()
+    def forward(self, L: int, S: int, device: torch.device, positions_BS: Tensor | None = None) -> Tensor:
+        """[H, L, S] in float32, both sequences ending together.
+
+        [B, H, 1, S] where keys stand at the positions given, of which the last is that of all queries.
+        """
+        if positions_BS is None:
+            apart = torch.arange(S - L, S, device=device)[:, None] - torch.arange(S, device=device)
+        else:
+            apart = (positions_BS[:, -1:] - positions_BS)[:, None, None]
+        return -torch.tensor(self.slopes, device=device)[:, None, None] * apart.abs()
 
 
 def alibi_slopes(heads: int) -> list[float]:

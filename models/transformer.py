@@ -28,8 +28,10 @@ class Embedding(nn.Module):
         self.dropout = Dropout(model.dropout)
         self.gain = model.d_model**0.5 if model.init == "xavier" else 1.0
 
-    def forward(self, tokens_BL: Tensor, start: int = 0) -> Tensor:
-        """[B, L] to [B, L, C]; the first token stands at position `start`."""
+    def forward(self, tokens_BL: Tensor, start: int = 0, abreast: bool = False) -> Tensor:
+        """[B, L] to [B, L, C]; the first token stands at position `start`, or all of them do, side by side."""
+        if abreast:
+            return self(tokens_BL.reshape(-1, 1), start).unflatten(0, tokens_BL.shape).squeeze(2)
         x_BLC = F.embedding(tokens_BL, self.weight) * self.gain
         return self.dropout(x_BLC if self.position is None else self.position(x_BLC, start))
 
@@ -63,9 +65,9 @@ class LanguageModel(nn.Module):
         """The matrix [V, C] from states to logits: the embedding's where the two are tied; and no bias."""
         return self.embedding.weight if self.output is None else self.output.weight, None
 
-    def new_cache(self) -> DecoderCache:
-        """An empty cache."""
-        return DecoderCache(len(self.decoder))
+    def new_cache(self, room: int = 16) -> DecoderCache:
+        """An empty cache, with room for so many tokens before it has to grow."""
+        return DecoderCache(len(self.decoder), room)
 
 
 class Translator(nn.Module):
@@ -110,23 +112,27 @@ class Translator(nn.Module):
     def decode(
         self, target: Tensor, states_BSC: Tensor, source_mask: Tensor, cache: DecoderCache | None = None
     ) -> Tensor:
-        """Logits [B, L, V]; with a cache, target continues what it holds. Padding at the end of target is harmless."""
+        """Logits [B, L, V]; with a cache, target continues what it holds. Padding at the end of target is harmless.
+
+        Where the cache is a tree, target [B, K] is one token of each of K hypotheses.
+        """
         return F.linear(self.decoded(target, states_BSC, source_mask, cache), *self.output_map)
 
     def decoded(
         self, target: Tensor, states_BSC: Tensor, source_mask: Tensor, cache: DecoderCache | None = None
     ) -> Tensor:
         """The states [B, L, C] behind these logits."""
-        x_BLC = self.embedding(target, 0 if cache is None else len(cache))
+        start, abreast = (0, False) if cache is None else (len(cache), cache.tree is not None)
+        x_BLC = self.embedding(target, start, abreast)
         mask = source_mask[:, None, None, :]
         for i, block in enumerate(self.decoder):
             past, source = (cache.past[i], cache.source[i]) if cache is not None else (None, None)
             x_BLC = block(x_BLC, None, True, states_BSC, mask, past, source)
         return self.norm(x_BLC)
 
-    def new_cache(self) -> DecoderCache:
-        """An empty cache."""
-        return DecoderCache(len(self.decoder))
+    def new_cache(self, room: int = 16) -> DecoderCache:
+        """An empty cache, with room for so many tokens before it has to grow."""
+        return DecoderCache(len(self.decoder), room)
 
 
 class Classifier(nn.Module):

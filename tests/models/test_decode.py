@@ -5,13 +5,21 @@ import itertools
 import pytest
 import torch
 
-from models.decode import beam_search, generate, translate
+from models import beam as beam_module
+from models import greedy, tree
+from models.beam import beam_search
+from models.cache import DecoderCache
+from models.decode import generate, translate
+from models.largest import largest, largest_sums
+from models.tree import Tree
 from tests.models.make import (
     BOS,
     DEFINED,
     EOS,
     MAX_LENGTH,
     PAD,
+    POSITIONS,
+    STRATEGIES,
     VOCABULARY,
     language_model,
     pairs,
@@ -19,6 +27,7 @@ from tests.models.make import (
     strategy,
     tokens,
     translator,
+    vectors,
 )
 
 SPECIALS = {"bos": BOS, "eos": EOS}
@@ -28,14 +37,15 @@ def chatty(name="separate", position="sinusoidal", seed=1):
     """A translator whose translations differ in tokens and in length: a tied, timid one repeats itself to the end."""
     model = translator(strategy(name), position, seed, tied_embeddings=False)
     with torch.no_grad():
-        model.output.weight.mul_(2)
+        model.output_map[0].mul_(2)
     return model
 
 
 def add_to_logits(model, values):
     added = torch.zeros(VOCABULARY)
     added[list(values)] = torch.tensor([float(value) for value in values.values()])
-    model.output.register_forward_hook(lambda module, inputs, logits: logits + added)
+    decode = model.decode
+    model.decode = lambda *inputs: decode(*inputs) + added
 
 
 def sources(n=8):
@@ -126,11 +136,48 @@ def test_greedy_search_is_the_slow_greedy_search_and_beam_search_with_one_beam()
             assert ours == beam_search(model, source, mask, limits, BOS, EOS, PAD, 1, penalty)
 
 
+@pytest.mark.parametrize(
+    "name, position", [(s, "sinusoidal") for s in STRATEGIES] + [("separate", p) for p in POSITIONS]
+)
+def test_forgetting_what_no_hypothesis_came_by_changes_nothing(name, position, monkeypatch):
+    # Room for one step: every step first forgets, and only then grows.
+    model, (source, mask) = chatty(name, position), sources(4)
+    plain = translate(model, source, mask, **SPECIALS, max_length=9, beam=3)
+    pruned, prune = [], Tree.prune
+    monkeypatch.setattr(tree, "SPARSE", 1)  # however few they are
+    monkeypatch.setattr(Tree, "prune", lambda ours: pruned.append(prune(ours)) or pruned[-1])
+    monkeypatch.setattr(model, "new_cache", lambda: DecoderCache(len(model.decoder), room=3))
+    assert translate(model, source, mask, **SPECIALS, max_length=9, beam=3) == plain
+    assert len(pruned) > 1 and all(places is not None for places in pruned)
+
+
+@pytest.mark.parametrize("beam", [1, 4])
+def test_when_finished_sentences_leave_the_batch_changes_nothing(beam, monkeypatch):
+    model, (source, mask) = chatty(), sources()
+    found = []
+    for spare in (0.0, 0.12, 1.0):  # at once, by and by, never
+        monkeypatch.setattr(greedy, "SPARE", spare)
+        monkeypatch.setattr(beam_module, "SPARE", spare)
+        found.append(translate(model, source, mask, **SPECIALS, max_length=14, beam=beam))
+    assert found[0] == found[1] == found[2]
+
+
+@pytest.mark.parametrize("V", [1, 11, 95, 96, 97, 192, 1000])
+@pytest.mark.parametrize("n", [1, 10])
+def test_the_largest_by_blocks_are_the_largest(V, n):
+    x_BKV, add_BK = vectors(3, 4, V), 5 * vectors(3, 4, seed=2)
+    assert torch.equal(largest(x_BKV[:, 0]), x_BKV[:, 0].argmax(-1))
+    n = min(n, 4 * V)
+    values, places = (x_BKV + add_BK[:, :, None]).flatten(1).topk(n)
+    ours, found = largest_sums(x_BKV, add_BK, n)
+    assert torch.equal(ours, values) and torch.equal(found, places)
+
+
 @pytest.mark.parametrize("penalty", [0.0, 1.0])
 def test_a_beam_as_wide_as_the_whole_tree_finds_the_best_of_all_translations(penalty):
     # Every translation of up to three tokens, scored one by one; nothing of the search is used.
-    model, (source, mask) = chatty(seed=2), sources(3)
-    ours = translate(model, source, mask, **SPECIALS, max_length=4, beam=VOCABULARY**3, length_penalty=penalty)
+    model, (source, mask) = chatty(seed=2), sources(2)
+    ours = translate(model, source, mask, **SPECIALS, max_length=4, beam=(VOCABULARY - 2) ** 3, length_penalty=penalty)
     words = [token for token in range(VOCABULARY) if token not in (PAD, BOS, EOS)]
     for row, sentence in enumerate(real(source, mask)):
         everything = [list(ids) for n in range(4) for ids in itertools.product(words, repeat=n)]
