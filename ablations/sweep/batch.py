@@ -1,10 +1,12 @@
 """Batches: which cells were handed to whom, written down before anything starts, so that no cell is handed out twice.
 
-`<results>/work/batches/<name>.json` lists the cells of one launch, or of one job array. A batch of this machine is
-alive while its launcher holds a lock on that file; a batch of SLURM gives its name to the jobs, and SLURM is asked.
+`<results>/work/batches/<name>.json` lists the tasks of one launch, or of one job array; a task is a cell, or a stack of
+cells. A batch of this machine is alive while its launcher holds a lock on that file; a batch of SLURM gives its name to
+the jobs, and SLURM is asked.
 """
 
 import hashlib
+import itertools
 import json
 import time
 from collections.abc import Collection, Sequence
@@ -15,7 +17,7 @@ from ablations.files import is_locked, write_text
 from ablations.sweep import jobs
 from ablations.sweep.plan import Cell
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,12 @@ class Batch:
 
     file: Path
     cluster: str
-    signatures: list[str]
+    tasks: list[list[str]]  # signatures of the cells of each
+
+    @property
+    def signatures(self) -> list[str]:
+        """Of all its cells."""
+        return list(itertools.chain(*self.tasks))
 
     @property
     def name(self) -> str:
@@ -36,12 +43,12 @@ class Batch:
         return set(self.signatures).isdisjoint(signatures)
 
 
-def write(results: Path, cluster: str, cells: Sequence[Cell]) -> Batch:
+def write(results: Path, cluster: str, tasks: Sequence[Sequence[Cell]]) -> Batch:
     """A new batch on disk. Its name says the study, and is never used twice."""
-    signatures = [cell.signature for cell in cells]
+    signatures = [[cell.signature for cell in task] for task in tasks]
     unique = hashlib.sha256(f"{time.time_ns()} {signatures}".encode()).hexdigest()[:10]
-    file = results / "work" / "batches" / f"{cells[0].config.study.name}-{unique}.json"
-    write_text(file, json.dumps({"format": FORMAT, "cluster": cluster, "signatures": signatures}) + "\n")
+    file = results / "work" / "batches" / f"{tasks[0][0].config.study.name}-{unique}.json"
+    write_text(file, json.dumps({"format": FORMAT, "cluster": cluster, "tasks": signatures}) + "\n")
     return Batch(file, cluster, signatures)
 
 
@@ -51,9 +58,11 @@ def batches(results: Path) -> list[Batch]:
     for file in sorted((results / "work" / "batches").glob("*.json")):
         try:
             plain = json.loads(file.read_text(encoding="utf-8"))
-            if plain["format"] != FORMAT:
+            if plain["format"] not in (1, FORMAT):
                 raise ValueError(plain["format"])
-            found.append(Batch(file, plain["cluster"], plain["signatures"]))
+            alone = plain["format"] == 1  # before there were stacks
+            tasks = [[signature] for signature in plain["signatures"]] if alone else plain["tasks"]
+            found.append(Batch(file, plain["cluster"], tasks))
         except (ValueError, KeyError, TypeError):
             raise ValueError(f"{file} cannot be read: delete it once nothing of that launch runs any more") from None
     return found
@@ -81,7 +90,7 @@ def alive(results: Path, wanted: Collection[str], ask: bool = True) -> dict[str,
             held |= {signature: Task("waiting", "SLURM may know") for signature in batch.signatures}
         for job in queue.get(batch.name, []):
             state = "waiting" if job.state in jobs.PENDING else "running"
-            held[batch.signatures[job.index]] = Task(state, f"SLURM job {job.id}")
+            held |= {signature: Task(state, f"SLURM job {job.id}") for signature in batch.tasks[job.index]}
         if batch.cluster != "slurm" and is_locked(batch.file):
             held |= {signature: Task("waiting", f"a {batch.cluster} launch") for signature in batch.signatures}
     for signature in wanted:

@@ -4,7 +4,8 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ from ablations.compose import cell_named
 from ablations.errors import go_on
 from ablations.files import locked
 from ablations.known import answer
+from ablations.stack.alike import stacks
 from ablations.sweep import batch, slurm, together
-from ablations.sweep.cell import reasoned
+from ablations.sweep.cell import Attempted, attempt
 from ablations.sweep.frozen import Freezer
 from ablations.sweep.plan import Cell, finished
 
@@ -42,37 +44,47 @@ def launch(cells: Sequence[Cell]) -> None:
             if not todo:
                 return
             freezer = Freezer()
-            files = [freezer.freeze(cell) for cell in todo]
+            tasks = [[todo[i] for i in places] for places in stacks([cell.config for cell in todo])]
+            files = [[freezer.freeze(cell) for cell in task] for task in tasks]
+            _say_stacks(tasks)
             if cluster.kind == "slurm":
-                slurm.submit(todo, files)
+                slurm.submit(tasks, files)
             else:
-                handed = batch.write(results, cluster.kind, todo)
+                handed = batch.write(results, cluster.kind, tasks)
                 until_the_end.enter_context(locked(handed.file))  # while it is held, its cells wait for us
         if cluster.kind == "local":
-            failed = one_after_another(todo, freezer.origin)
+            failed = one_after_another(tasks, freezer.origin)
         elif cluster.kind == "joblib":
-            failed = together.run(todo, files)
+            failed = together.run(tasks, files)
         elif cluster.wait:
-            failed = slurm.wait(todo, files)
+            failed = slurm.wait(list(chain(*tasks)), list(chain(*files)))
         else:
             return
     if failed:
         raise ValueError(f"{failed} of {len(todo)} runs failed, as told above")
 
 
-def one_after_another(cells: Sequence[Cell], origin: dict[str, Any]) -> int:
+def one_after_another(tasks: Sequence[Sequence[Cell]], origin: dict[str, Any]) -> int:
     """Runs the cells in this process; one that fails does not stop the others. The number that failed."""
-    from ablations.run import run
-
     failed = 0
-    for cell in cells:
-        try:
-            with reasoned(cell.folder), cell_named(cell.overrides):
-                run(cell.config, cell.overrides, origin)
-        except Exception as error:
-            failed += 1
-            go_on(error)
+    for task in tasks:
+        outcomes = attempt([Attempted(cell.folder, cell.config, cell.overrides, origin) for cell in task])
+        failures = [(cell, failure) for cell, failure in zip(task, outcomes, strict=True) if failure is not None]
+        for cell, failure in failures:
+            with suppress(Exception), cell_named(cell.overrides):
+                raise failure
+        for failure in dict.fromkeys(failure for _, failure in failures):  # what broke a stack is told once
+            go_on(failure)
+        failed += len(failures)
     return failed
+
+
+def _say_stacks(tasks: Sequence[Sequence[Cell]]) -> None:
+    wanted = tasks[0][0].config.trainer.stack
+    if wanted != 1:
+        sizes = Counter(len(task) for task in tasks)
+        found = ", ".join(f"{count} of {size}" for size, count in sorted(sizes.items(), reverse=True))
+        print(f"trainer.stack={wanted}: stacks of runs that differ in seed or optimizer alone: {found}", flush=True)
 
 
 @contextmanager

@@ -28,20 +28,20 @@ ATTEMPTS = 10  # looks for a word from a cell that is over
 class Attempt:
     """What a job does, each time it is started; submitit asks for `checkpoint` before it queues it again."""
 
-    def __call__(self, file: str, processes: int) -> None:
-        """Runs the frozen cell. A failure ends the job with exit code 1, so that SLURM does not call it completed."""
+    def __call__(self, files: list[str], processes: int) -> None:
+        """Runs the frozen cells. A failure ends the job with exit code 1, so that SLURM does not call it completed."""
         if processes > 1:
             import submitit
 
             submitit.helpers.TorchDistributedEnvironment().export(set_cuda_visible_devices=False)
             os.environ["MASTER_ADDR"] = "127.0.0.1"  # one node, whose SLURM name need not be a network name
-        shell(run_frozen)(Path(file))
+        shell(run_frozen)(*map(Path, files))
 
-    def checkpoint(self, file: str, processes: int) -> Any:
-        """The same again: the cell finds its own checkpoint."""
+    def checkpoint(self, files: list[str], processes: int) -> Any:
+        """The same again: each cell finds its own checkpoint."""
         import submitit
 
-        return submitit.helpers.DelayedSubmission(self, file, processes)
+        return submitit.helpers.DelayedSubmission(self, files, processes)
 
 
 def check_here() -> None:
@@ -51,31 +51,31 @@ def check_here() -> None:
             raise ValueError(f"SLURM's {program} is not here: type this on a machine of the cluster")
 
 
-def submit(cells: Sequence[Cell], files: Sequence[Path]) -> None:
-    """Submits the cells in job arrays of `cluster.batch`, and says how to look at them and how to cancel them."""
+def submit(tasks: Sequence[Sequence[Cell]], files: Sequence[Sequence[Path]]) -> None:
+    """Submits the cells, a stack as one task, in job arrays of `cluster.batch`; says how to look at and cancel them."""
     import submitit
     from submitit.core.utils import FailedJobError
 
-    cluster, results = cells[0].config.cluster, cells[0].results
+    cluster, results = tasks[0][0].config.cluster, tasks[0][0].results
     executor = submitit.SlurmExecutor(results / "work" / "slurm", max_num_timeout=cluster.max_num_timeout)
     ids: list[str] = []
     try:
-        for start in range(0, len(cells), cluster.batch):
-            some = cells[start : start + cluster.batch]
+        for start in range(0, len(tasks), cluster.batch):
+            some = tasks[start : start + cluster.batch]
             handed = batch.write(results, cluster.kind, some)
             executor.update_parameters(**_parameters(cluster, handed.name))
-            arguments = [str(file.resolve()) for file in files[start : start + cluster.batch]]
+            arguments = [[str(file.resolve()) for file in task] for task in files[start : start + cluster.batch]]
             with contextlib.redirect_stderr(io.StringIO()), _whole():  # submitit shows what sbatch says, and so do we
                 submitted = executor.map_array(Attempt(), arguments, [cluster.processes] * len(some))
                 ids.append(str(submitted[0].job_id).partition("_")[0])
-            print(f"submitted {len(some)} runs as SLURM job {ids[-1]}", flush=True)
+            print(f"submitted {sum(map(len, some))} runs as SLURM job {ids[-1]}", flush=True)
     except FailedJobError as refusal:
         said = [line.partition("error: ")[2] for line in str(refusal).splitlines() if "error: " in line]
         hint = ": `sinfo -s` lists them" if "partition" in str(said) else ""
         raise ValueError(f"SLURM refuses the jobs: {said[0] if said else refusal}{hint}") from None
     finally:
         if ids:
-            study = cells[0].config.study.name
+            study = tasks[0][0].config.study.name
             where = "" if str(results) == "results" else f" --results {results}"
             print(
                 f"look:   python scripts/status.py {study}{where} --watch\ncancel: scancel {' '.join(ids)}", flush=True

@@ -146,6 +146,6 @@ def _ended(results: Path, signatures: Collection[str]) -> dict[str, str]:
     last: dict[str, jobs.Job] = {}
     for name, found in jobs.ended(ours).items():
         for job in found:
-            signature = ours[name].signatures[job.index]
-            last[signature] = max(last.get(signature, job), job, key=lambda one: one.end)
+            for signature in ours[name].tasks[job.index]:
+                last[signature] = max(last.get(signature, job), job, key=lambda one: one.end)
     return {signature: f" (SLURM: {job.state})" for signature, job in last.items()}

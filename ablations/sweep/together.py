@@ -1,4 +1,4 @@
-"""Several cells at once on this machine: each in a process of its own, GPUs handed out."""
+"""Several cells at once on this machine: each, or each stack, in a process of its own, GPUs handed out."""
 
 import os
 import queue
@@ -18,34 +18,33 @@ from ablations.sweep.plan import Cell
 OUTPUT = "output.txt"  # in a cell's folder: what its last attempt printed
 
 
-def run(cells: Sequence[Cell], files: Sequence[Path]) -> int:
+def run(tasks: Sequence[Sequence[Cell]], files: Sequence[Sequence[Path]]) -> int:
     """Runs the frozen cells, as many at once as there are places, and says how each ended; the number that failed.
 
     Told to stop, it tells the running cells and starts no others; each saves itself, and then the program ends.
     """
     from joblib import Parallel, delayed
 
-    places = _places(cells[0])
+    first = tasks[0][0]
+    places = _places(first)
     free: queue.SimpleQueue[dict[str, str]] = queue.SimpleQueue()
     for place in places:
         free.put(place)
-    print(
-        f"{min(len(places), len(cells))} at once; what they print is in {cells[0].results}/work/*/{OUTPUT}", flush=True
-    )
+    print(f"{min(len(places), len(tasks))} at once; what they print is in {first.results}/work/*/{OUTPUT}", flush=True)
 
     with Children() as children:
 
-        def one(cell: Cell, file: Path) -> bool:
+        def one(task: Sequence[Cell], files: Sequence[Path]) -> int:
             place = free.get()
             try:
-                return children.stopped is not None or _run(cell, file, place, children)
+                return 0 if children.stopped is not None else _run(task, files, place, children)
             finally:
                 free.put(place)
 
         # Threads, because each only waits for its process: a killed run then takes nobody with it. One more than there
         # are places, because joblib would do without threads for one, and signals are heard in the main one.
-        ended = list(Parallel(n_jobs=len(places) + 1, backend="threading")(map(delayed(one), cells, files)))
-    return ended.count(False)
+        ended = list(Parallel(n_jobs=len(places) + 1, backend="threading")(map(delayed(one), tasks, files)))
+    return sum(failed or 0 for failed in ended)
 
 
 class Children:
@@ -115,18 +114,30 @@ def _threads(cores: int, processes: int) -> dict[str, str]:
     return {"OMP_NUM_THREADS": str(max(1, cores // processes))}
 
 
-def _run(cell: Cell, file: Path, place: dict[str, str], children: Children) -> bool:
-    processes = cell.config.cluster.processes
+def _run(task: Sequence[Cell], files: Sequence[Path], place: dict[str, str], children: Children) -> int:
+    """Runs a cell or a stack and says how each of its cells ended; the number that failed."""
+    first, processes = task[0], task[0].config.cluster.processes
     several = ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m"] if processes > 1 else []
-    command = [sys.executable, "-m", *several, "ablations.sweep.cell", str(file)]
+    command = [sys.executable, "-m", *several, "ablations.sweep.cell", *map(str, files)]
     root = os.pathsep.join(filter(None, [str(CONF.parent), os.environ.get("PYTHONPATH")]))
-    with (cell.folder / OUTPUT).open("w", encoding="utf-8") as output:
+    for cell in task[1:]:
+        (cell.folder / OUTPUT).write_text(f"trained in a stack: {first.folder / OUTPUT}\n", encoding="utf-8")
+    with (first.folder / OUTPUT).open("w", encoding="utf-8") as output:
         code = children.run(command, {**os.environ, **place, "PYTHONPATH": root}, output)
-    if code == 0:
-        print(f"done: {cell.label}", flush=True)
-        return True
-    if children.stopped is None:
-        why = cell.folder / FAILED
-        said = why.read_text(encoding="utf-8").strip() if why.exists() else f"it ended with exit code {code}"
-        tell(f"{cell.label}: {said} (its output: {output.name})")
-    return False
+    if children.stopped is not None:
+        return 0
+    said = {cell.label: _why(cell) for cell in task}
+    if code != 0 and not any(said.values()):
+        said = dict.fromkeys(said, f"it ended with exit code {code}")
+    for label, why in said.items():
+        if why:
+            tell(f"{label}: {why} (its output: {output.name})")
+        else:
+            print(f"done: {label}", flush=True)
+    return sum(map(bool, said.values()))
+
+
+def _why(cell: Cell) -> str:
+    """Why a cell has failed, if so."""
+    why = cell.folder / FAILED
+    return why.read_text(encoding="utf-8").strip() if why.exists() else ""

@@ -6,7 +6,7 @@ import stat
 
 import pytest
 
-from ablations import learner, provenance, record, trainer
+from ablations import learner, provenance, record
 from ablations.files import locked
 from ablations.sweep import batch, frozen, status
 from ablations.sweep.cell import run_frozen
@@ -58,7 +58,7 @@ def test_a_failing_cell_is_told_and_the_others_go_on(cells, tmp_path, capsys):
 
 def test_cells_in_somebody_s_hands_are_left_alone(cells, capsys, monkeypatch):
     monkeypatch.setattr("ablations.sweep.launch.PATIENCE", 1)
-    others = batch.write(cells[0].results, "joblib", cells[:3])
+    others = batch.write(cells[0].results, "joblib", [[cell] for cell in cells[:3]])
     with locked(others.file), locked(cells[0].folder / "lock"):
         assert list(states(cells).values()) == ["running", "waiting", "waiting", "missing"]
         launch(cells)

@@ -37,7 +37,7 @@ def test_each_state_is_told_with_what_is_known(cells, tmp_path):
     logged(killed, '{"step": 30, "loss": 3.0, "seconds": 1.0}\n')
     (killed.folder / "lock").touch()
     (failed.folder / "failed.txt").write_text("the disk is full: make room\n")
-    handed = batch.write(tmp_path, "joblib", [runs, waits])
+    handed = batch.write(tmp_path, "joblib", [[runs], [waits]])
     with locked(handed.file), locked(runs.folder / "lock"):
         seen = {state.label[-2:]: state for state in status.of_name(tmp_path, "night").look()}
     assert {name: state.state for name, state in seen.items()} == {
@@ -70,7 +70,7 @@ def test_a_planned_study_is_told_whole(cells, tmp_path):
 
 
 def test_slurm_says_how_a_job_ended(cells, tmp_path, monkeypatch):
-    handed = batch.write(tmp_path, "slurm", cells[:3])
+    handed = batch.write(tmp_path, "slurm", [[cell] for cell in cells[:3]])
     monkeypatch.setattr(jobs.shutil, "which", lambda program: program)
     monkeypatch.setenv("SQUEUE_STATES", "RUNNING")
     lines = [f"{handed.name}|7_0|FAILED|2026-01-01T10:00", f"{handed.name}|7_2|OUT_OF_MEMORY|2026-01-01T10:00"]
@@ -147,7 +147,7 @@ def test_where_slurm_does_not_answer_the_rest_is_told(cells, tmp_path, monkeypat
     entry = make_record(study="other") | {"signature": done.signature, "seed": 0}
     entry["config"] = {**done.plain, "study": {**done.plain["study"], "name": "other"}}
     record.write(entry, tmp_path)
-    batch.write(tmp_path, "slurm", [done, handed_over])
+    batch.write(tmp_path, "slurm", [[done], [handed_over]])
     monkeypatch.setenv("PATH", "")
     study = status.of_name(tmp_path, "night")
     with pytest.raises(jobs.NoAnswerError, match="there is no squeue here"):
