@@ -113,23 +113,16 @@ def _cells(setup: Setup) -> Table:
 
 
 def _records(count: int) -> list[dict]:
-    """Runs with seeds of their own, their settings those of the project's study `shakespeare` by turns."""
+    """Five seeds of each setting, at learning rates of their own; all else from the study `shakespeare`, by turns."""
     real = sorted((ROOT / "results" / "records" / "shakespeare").glob("*-s0-*.json"))
     templates = [json.loads(file.read_text(encoding="utf-8")) for file in real]
     made = []
     for number in range(count):
-        template = templates[number % len(templates)]
-        config = {
-            **template["config"],
-            "seed": number // len(templates),
-            "study": {**template["config"]["study"], "name": "many"},
-        }
-        own = {
-            "seed": number // len(templates),
-            "study": "many",
-            "config": config,
-            "signature": record.signature(config),
-        }
+        setting, seed = divmod(number, 5)
+        template = templates[setting % len(templates)]
+        config = {**template["config"], "seed": seed, "study": {**template["config"]["study"], "name": "many"}}
+        config["optim"] = {**config["optim"], "lr": round(1e-3 + 1e-6 * setting, 6)}
+        own = {"seed": seed, "study": "many", "config": config, "signature": record.signature(config)}
         made.append({**template, **own})
     return made
 

@@ -15,14 +15,14 @@ from models.init import initialise
 from models.loss import Objective
 from models.transformer import LanguageModel, Translator
 
+QUICK = ["model.d_model=32", "model.d_ff=32", "model.encoder_layers=1", "model.decoder_layers=1"]
 VOCABULARY, ROWS, LENGTH = 6000, 128, 16  # a batch like Multi30k's at 2048 tokens a side
 
 
 def translator(setup: Setup, *overrides: str) -> tuple[RunConfig, Translator]:
     """The `small` translator with its initial weights."""
     torch.manual_seed(0)
-    words = [f"model={'tiny' if setup.quick else 'small'}", "task=multi30k_en_de", *overrides]
-    config = compose(words)
+    config = compose(["model=small", "task=multi30k_en_de", *(QUICK if setup.quick else []), *overrides])
     model = Translator(config.model, config.sites, config.position, VOCABULARY, 2 * LENGTH)
     initialise(model, 0, config.model.init, config.model.decoder_layers)
     return config, model.to(setup.place)
