@@ -46,7 +46,7 @@ class Alone:
     def __init__(self, course: Course):
         config, place = course.config, course.place
         self.model, self.place, self.clip = course.model, place, course.optim.clip
-        self.optimizer = optimizer(course.model, course.optim)
+        self.optimizer: torch.optim.AdamW = optimizer(course.model, course.optim)
         self.data_parallel = place.data_parallel(Objective(course.model, course.optim.label_smoothing))
         self.objective = self.data_parallel
         if config.recompute:
