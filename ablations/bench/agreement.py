@@ -10,7 +10,7 @@ import torch
 from ablations.bench import ours
 from ablations.bench.report import Table
 from ablations.bench.setup import Setup
-from ablations.bench.speedups import Switch, _switches
+from ablations.bench.speedups import Switch, switches
 from ablations.config import RunConfig
 from ablations.course import Course
 from ablations.device import find_place
@@ -50,7 +50,7 @@ def _compared(setup: Setup, title: str, words: list[str]) -> Table:
     found = {"seeds 0 and 1 stacked": _validation_losses(config, prepared, [0, 1])[0]}
     found |= {
         f"without {label}": _validation_losses(config, prepared, [0], switch)[0]
-        for label, switch in _switches(setup, config).items()
+        for label, switch in switches(setup, config).items()
         if label not in ("nothing", OTHER_DATA)
     }
     found["recomputed"] = _validation_losses(config, prepared, [0], Switch(trainer={"recompute": True}))[0]

@@ -24,6 +24,7 @@ class Table:
     columns: list[str]
     rows: list[list[str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    picture: str = ""  # a file beside the report
     samples: Samples = field(default_factory=dict)  # seconds a unit, where rows were timed in turn
 
     def markdown(self) -> str:
@@ -32,6 +33,7 @@ class Table:
         if self.rows:
             lines += [_row(self.columns), _row(["---"] * len(self.columns)), *map(_row, self.rows), ""]
         lines += [f"- {note}" for note in self.notes]
+        lines += [f"\n![{self.title}]({self.picture})"] if self.picture else []
         return "\n".join(lines).rstrip() + "\n"
 
 

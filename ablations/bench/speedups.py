@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -55,7 +56,7 @@ def _switched_off(setup: Setup, title: str, words: list[str]) -> Table:
     )
     shares, works = {}, {}
     with tempfile.TemporaryDirectory() as name:
-        for label, switch in _switches(setup, config).items():
+        for label, switch in switches(setup, config).items():
             with switch.plain():
                 changed = dataclasses.replace(config, trainer=dataclasses.replace(config.trainer, **switch.trainer))
                 course = ours.new_course(changed, prepared, Path(name) / label)
@@ -78,11 +79,11 @@ class Switch:
     """What is different while one speed-up is off."""
 
     plain: Callable[[], AbstractContextManager] = nullcontext
-    trainer: dict[str, bool] = dataclasses.field(default_factory=dict)
+    trainer: dict[str, Any] = dataclasses.field(default_factory=dict)
     fused_adamw: bool = True
 
 
-def _switches(setup: Setup, config: RunConfig) -> dict[str, Switch]:
+def switches(setup: Setup, config: RunConfig) -> dict[str, Switch]:
     """By what is off."""
     found = {
         "nothing": Switch(),

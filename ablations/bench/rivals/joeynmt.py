@@ -43,7 +43,6 @@ class Training:
 
     def __init__(self, config: RunConfig, prepared: Prepared, folder: Path, batch_type: str, batch_size: int):
         theirs = _theirs("training")
-        _hush()
         _write_tokens(folder, prepared)
         settings = _settings(config, prepared, folder)
         settings["training"] |= {"batch_type": batch_type, "batch_size": batch_size}
@@ -93,14 +92,12 @@ class Training:
 
 
 def _theirs(module: str) -> Any:
-    return import_module(f"joeynmt.{module}")
-
-
-def _hush() -> None:
-    """Its modules print what they do."""
+    """A module of its, which does not print what it does."""
+    found = import_module(f"joeynmt.{module}")
     for name in logging.root.manager.loggerDict:
         if name.startswith("joeynmt"):
             logging.getLogger(name).setLevel(logging.ERROR)
+    return found
 
 
 def _settings(config: RunConfig, prepared: Prepared, folder: Path) -> dict[str, Any]:
@@ -163,7 +160,6 @@ def _write_tokens(folder: Path, prepared: Prepared) -> None:
 
 def filled(model: Translator, config: RunConfig, prepared: Prepared, folder: Path) -> nn.Module:
     """Its model with the weights of our translator, so that it says the same."""
-    _hush()
     _write_tokens(folder, prepared)
     given = _theirs("config").parse_global_args(_settings(config, prepared, folder) | {"training": {"batch_size": 1}})
     source, target = _theirs("vocabulary").build_vocab(given.data)
