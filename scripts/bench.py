@@ -50,6 +50,7 @@ def _parsed() -> dict:
     parser.add_argument("--nanogpt", metavar="FOLDER", help="language_model: a clone of karpathy/nanoGPT")
     parser.add_argument("--joeynmt", metavar="FOLDER", help="translator, decoding: a clone of joeynmt/joeynmt")
     parser.add_argument("--run", metavar="FILE", help="decoding: record of a trained translator")
+    parser.add_argument("--sentences", type=int, metavar="N", help="decoding: so many of the test set, evenly (all)")
     parser.add_argument("--strategies", nargs="+", default=[], metavar="NAME", help="of conf/projection (all)")
     parser.add_argument("--peak", type=float, metavar="TFLOPS", help="paper_300m: what the device reaches at most")
     parser.add_argument("--cells", type=int, default=2000, help="sweep: how many, a multiple of 20 (2000)")

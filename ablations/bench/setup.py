@@ -23,6 +23,7 @@ class Setup:
     nanogpt: str | None = None  # a clone of karpathy/nanoGPT
     joeynmt: str | None = None  # a clone of joeynmt/joeynmt
     run: str | None = None  # record of a trained translator, its weights beside it
+    sentences: int | None = None  # of the test set, evenly spaced; none: all
     strategies: list[str] = field(default_factory=list)  # of conf/projection; none: all
     peak: float | None = None  # of the device, in 10^12 floating point operations a second
     cells: int = 2000  # of a sweep

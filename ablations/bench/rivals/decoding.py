@@ -35,31 +35,31 @@ Search = Callable[[int, "Sources"], Found]
 
 
 class Sources:
-    """Test sentences in batches of similar length: (numbers, source [B, S], mask [B, S]) each."""
+    """Test sentences, and the same in batches of similar length: (numbers, source [B, S], mask [B, S]) each."""
 
-    def __init__(self, prepared: Prepared, config: RunConfig, split: str, sentences: int, device: torch.device):
-        lengths = prepared.lengths(split)[:, 0]
-        self.batches: list[tuple[list[int], Tensor, Tensor]] = []
-        self.sentences = min(sentences, len(lengths))
+    def __init__(self, prepared: Prepared, config: RunConfig, split: str, wanted: int | None, device: torch.device):
         rows: dict[int, list[int]] = {}
         for batch in evaluation_batches(prepared, split, config.task.context, config.task.context):
             for row, source, mask in zip(batch.rows, batch.inputs["source"], batch.inputs["source_mask"], strict=True):
                 rows[row] = source[mask].tolist()
-        order = sorted(range(self.sentences), key=lambda row: len(rows[row]))
+        every = max(1, len(rows) // (wanted or len(rows)))
+        self.rows = [rows[row] for row in sorted(rows)][::every][:wanted]
+        self.sentences = len(self.rows)
+        self.batches: list[tuple[list[int], Tensor, Tensor]] = []
+        order = sorted(range(self.sentences), key=lambda number: len(self.rows[number]))
         for first in range(0, len(order), BATCH):
             numbers = order[first : first + BATCH]
-            source = torch.nn.utils.rnn.pad_sequence([torch.tensor(rows[n]) for n in numbers], batch_first=True)
-            lengths_B = torch.tensor([len(rows[n]) for n in numbers])
+            source = torch.nn.utils.rnn.pad_sequence([torch.tensor(self.rows[n]) for n in numbers], batch_first=True)
+            lengths_B = torch.tensor([len(self.rows[n]) for n in numbers])
             mask = torch.arange(source.shape[1]) < lengths_B[:, None]
             self.batches.append((numbers, source.to(device), mask.to(device)))
-        self.rows = [rows[row] for row in range(self.sentences)]
 
 
 def decodings(setup: Setup) -> Iterator[Table]:
     """A table for beam 5 and one for greedy search."""
     config, prepared, model = trained(setup)
     split = config.task.test[0]
-    sources = Sources(prepared, config, split, 8 if setup.quick else 10**6, setup.place)
+    sources = Sources(prepared, config, split, 8 if setup.quick else setup.sentences, setup.place)
     notes: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         searches = _searches(setup, config, prepared, model, Path(folder), notes)
