@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ablations.config import OptimConfig
-from ablations.optim import optimizer
+from ablations.optim import AdamW, optimizer
 
 
 @dataclass
@@ -123,7 +123,7 @@ class Rows:
             alike.setdefault(repr(config), []).append(run)
         self._rows = [list(group.values.detach().unbind()) for group in self.groups]
         places = [(i, runs) for i in range(len(self.groups)) for runs in alike.values()]
-        self._optimizer = torch.optim.AdamW(
+        self._optimizer = AdamW(
             [{**self.settings[runs[0]][i], "params": [self._rows[i][run] for run in runs]} for i, runs in places],
             fused=True,
         )
