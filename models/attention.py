@@ -19,6 +19,8 @@ from models.projections.projection import Projection
 from models.projections.score import Additive, DotProduct, for_all_heads, score, without_self
 from models.tree import Tree
 
+FEW = 512  # scores of a head: with fewer and no backward pass, as in decoding, products of batches are the fastest
+
 
 @dataclass(frozen=True)
 class Look:
@@ -157,7 +159,7 @@ def attend(
     """Attention by the fastest way the device has. Causal: the last query sees the last key, whatever L and S.
 
     A mask is boolean, or numbers to add. Additive scores are no product, so no kernel knows them. On a CPU torch's
-    fused kernel is the fastest in float32 without dropout, and much the slowest in bfloat16
+    fused kernel is the fastest in float32 without dropout for all but short sequences, and much the slowest in bfloat16
     (`python scripts/bench.py attention`).
     """
     assert mask is None or not causal, "a causal site has no mask of its own"
@@ -169,7 +171,8 @@ def attend(
         return attend_written_out(score, q_BHLD, k_BGSD, v_BGSE, mask, causal, dropout)
     q, k, v = (low_precision(tensor) for tensor in (q_BHLD, k_BGSD, v_BGSE))
     grouped = q.shape[1] != k.shape[1]
-    if q.device.type == "cpu" and (drops or handed_in() or grouped or q.dtype == torch.bfloat16):
+    few = L * S < FEW and not torch.is_grad_enabled()
+    if q.device.type == "cpu" and (drops or handed_in() or grouped or few or q.dtype == torch.bfloat16):
         keep = drops.mask(torch.Size([*q.shape[:-1], S]), q.dtype) if drops else None
         mask = causal_mask(L, S, q.device) if causal else mask
         bias = to_add(mask, q.dtype) if mask is not None else None

@@ -3,6 +3,7 @@
 Axes: B rows of the batch, L what is remembered of one row, W width; K hypotheses of one row, S their cells.
 """
 
+import torch
 from torch import Tensor
 
 from models.tree import Tree
@@ -31,7 +32,7 @@ class Cache:
         return tuple(kept[: self._length].transpose(0, 1) for kept in self._kept)
 
     def append(self, new: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """Everything remembered so far, `new` last."""
+        """Everything remembered so far, `new` last. No gradient flows through it."""
         start, self._length = self._length, self._length + new[0].shape[1]
         if not self._kept or self._length > self.room:
             self.room = max(self._length, 2 * self.room if self._kept else self.room)
@@ -39,12 +40,14 @@ class Cache:
             for kept, old in zip(self._kept, older, strict=False):
                 kept[:start] = old[:start]
         for kept, tensor in zip(self._kept, new, strict=True):
-            kept[start : self._length] = tensor.transpose(0, 1)
+            kept[start : self._length] = tensor.detach().transpose(0, 1)
         return self.tensors
 
     def select(self, rows: Tensor) -> None:
         """Keeps these rows of the batch, in this order; a row may be taken twice."""
-        self._kept = tuple(kept.index_select(1, rows) for kept in self._kept)
+        older, self._kept = self._kept, tuple(t.new_empty(self.room, len(rows), t.shape[2]) for t in self._kept)
+        for kept, old in zip(self._kept, older, strict=True):
+            torch.index_select(old[: self._length], 1, rows, out=kept[: self._length])
 
     def keep(self, places_BL: Tensor) -> None:
         """Keeps of every row these places along L, in this order."""

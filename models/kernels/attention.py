@@ -7,6 +7,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
+
+LANES = 16  # numbers that the CPU takes at a time
 
 
 def dot_product_attention(
@@ -20,6 +23,14 @@ def dot_product_attention(
     q = q_BHLD.reshape(B * G, H // G * L, D)  # the query heads that share a key head are more queries of it
     k, v = k_BGSD.flatten(0, 1), v_BGSE.flatten(0, 1)
     return DotProductAttention.apply(q, k, v, bias, keep, scale, (H, L))[0].view(B, H, L, -1)
+
+
+def softmax(scores: Tensor) -> Tensor:
+    """Over the last axis. torch takes rows narrower than LANES number by number, five times slower than wide ones."""
+    few = scores.shape[-1]
+    if few >= LANES:
+        return scores.softmax(-1)
+    return F.pad(scores, (0, LANES - few), value=-torch.inf).softmax(-1)[..., :few].contiguous()
 
 
 class DotProductAttention(torch.autograd.Function):
@@ -43,7 +54,7 @@ class DotProductAttention(torch.autograd.Function):
         scores = torch.baddbmm(q.new_empty(1), q, k.mT, beta=0, alpha=scale)
         if bias is not None:
             scores.view(-1, *heads_and_queries, k.shape[1]).add_(bias)
-        weights = scores.softmax(-1)
+        weights = softmax(scores)
         return _dropped(weights, keep) @ v, weights
 
     @staticmethod
