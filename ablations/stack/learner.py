@@ -15,6 +15,7 @@ from ablations.course import Course
 from ablations.learner import Progressed
 from ablations.stack.batches import side_by_side
 from ablations.stack.dropout import Streams
+from ablations.stack.replay import Replay
 from ablations.stack.rows import Rows
 from data.batch import Batch
 from models.dropout import masks_from
@@ -31,6 +32,7 @@ class Stack:
         self.streams = Streams(self.models[0], [course.seed for course in courses], self.place.device)
         # Its weights are never used: each pass puts the runs' in their place.
         self.objective = Objective(copy.deepcopy(self.models[0]), courses[0].optim.label_smoothing).train()
+        self.replay = Replay(self._losses_and_gradients)
         for run, course in enumerate(courses):
             if (saved := course.rest_of_checkpoint()) is not None:
                 self.rows.resume(run, saved["optimizer"])
@@ -39,12 +41,17 @@ class Stack:
     def step(self, batches: list[list[Batch]], rates: list[float]) -> list[Progressed]:
         """One optimizer step of every run over its own micro-batches."""
         tokens = [sum(batch.tokens for batch in mine) for mine in batches]
-        totals = torch.tensor(tokens, dtype=torch.float32, device=self.place.device)
+        totals = torch.tensor(tokens, dtype=torch.float32).to(self.place.device, non_blocking=True)
         losses = torch.zeros_like(totals)
-        for micro in zip(*batches, strict=True):
-            loss, smoothed = self._losses(micro)
-            (smoothed / totals).sum().backward()
-            losses += loss.detach()
+        for own in zip(*batches, strict=True):
+            padded = side_by_side(own)
+            masks = self.streams.draw(own, padded)
+            padded = padded.to(self.place.device)
+            shapes = len(own), *(tuple(tensor.shape) for tensor in padded.inputs.values())
+            inputs = self.rows.values(), masks, padded.inputs, padded.targets, totals
+            loss, gradients = self.replay(shapes, *inputs)
+            losses += loss
+            self.rows.add_gradients(gradients)
         norms = self.rows.step(rates)
         return list(zip(losses.unbind(), norms.unbind(), tokens, strict=True))
 
@@ -67,14 +74,20 @@ class Stack:
         self.rows.leave(run)
         self.streams.leave(run)
 
-    def _losses(self, own: Sequence[Batch]) -> tuple[Tensor, Tensor]:
-        """The runs' losses [N], plain and smoothed, each of its own batch."""
-        padded = side_by_side(own)
-        masks = self.streams.draw(own, padded)
-        padded = padded.to(self.place.device)
-        weights = {f"model.{name}": weight for name, weight in self.rows.weights().items()}
+    def _losses_and_gradients(
+        self,
+        values: list[Tensor],
+        masks: list[Tensor],
+        inputs: dict[str, Tensor],
+        targets: Tensor,
+        totals: Tensor,
+    ) -> tuple[Tensor, Sequence[Tensor]]:
+        """The runs' losses [N], and the gradients of their rows, each from its own batch."""
+        leaves = [rows.detach().requires_grad_() for rows in values]
+        weights = {f"model.{name}": weight for name, weight in self.rows.weights(leaves).items()}
         with self.place.autocast():
-            return vmap(self._of_one)(weights, masks, padded.inputs, padded.targets)
+            loss, smoothed = vmap(self._of_one)(weights, masks, inputs, targets)
+        return loss.detach(), torch.autograd.grad((smoothed / totals).sum(), leaves)
 
     def _of_one(
         self, weights: dict[str, Tensor], masks: list[Tensor], inputs: dict[str, Tensor], targets: Tensor

@@ -18,13 +18,14 @@ from ablations.optim import AdamW, optimizer
 
 @dataclass
 class Group:
-    """Parameters that decay alike, in the order of a row; values, which are a leaf of the graph, and moments [N, P]."""
+    """Parameters that decay alike, in the order of a row; values, their gradient and moments [N, P]."""
 
     names: list[str]
     shapes: list[torch.Size]
     values: Tensor
     first: Tensor
     second: Tensor
+    gradient: Tensor | None = None
 
     def parts(self, rows: Tensor) -> list[Tensor]:
         """Each parameter's share [..., *shape] of rows [..., P]."""
@@ -46,28 +47,40 @@ class Rows:
             rows = [torch.cat([p.detach().flatten() for p in group["params"]]) for group in same]
             values = torch.stack(rows)
             moments = torch.zeros_like(values), torch.zeros_like(values)
-            group = Group([names[p] for p in ours], [p.shape for p in ours], values.requires_grad_(), *moments)
+            group = Group([names[p] for p in ours], [p.shape for p in ours], values, *moments)
             self.groups.append(group)
         self._connect()
 
-    def weights(self) -> dict[str, Tensor]:
-        """Every parameter as [N, *shape], in the graph."""
-        parts = [zip(group.names, group.parts(group.values), strict=True) for group in self.groups]
-        return dict(pair for part in parts for pair in part)
+    def values(self) -> list[Tensor]:
+        """The rows of each group [N, P]."""
+        return [group.values.detach() for group in self.groups]
+
+    def weights(self, values: Sequence[Tensor]) -> dict[str, Tensor]:
+        """Every parameter as [N, *shape], cut from rows as `values` gives them."""
+        cut = [
+            zip(group.names, group.parts(rows), strict=True) for group, rows in zip(self.groups, values, strict=True)
+        ]
+        return dict(pair for parts in cut for pair in parts)
+
+    def add_gradients(self, gradients: Sequence[Tensor]) -> None:
+        """Those of one more micro-batch."""
+        for group, gradient in zip(self.groups, gradients, strict=True):
+            group.gradient = gradient if group.gradient is None else group.gradient + gradient
 
     @torch.no_grad()
     def step(self, rates: Sequence[float]) -> Tensor:
         """Clips each run's gradient and makes its step; the norms [N] before clipping."""
-        gradients = [group.values.grad for group in self.groups]
+        gradients = [group.gradient for group in self.groups if group.gradient is not None]
         norms = torch.stack([torch.linalg.vector_norm(gradient, dim=1) for gradient in gradients]).norm(dim=0)
         if self._clips is not None:
             factors = (self._clips / (norms + 1e-6)).clamp(max=1.0)[:, None]
             for gradient in gradients:
                 gradient *= factors
         for group, rows in zip(self.groups, self._rows, strict=True):
-            for row, gradient in zip(rows, group.values.grad.unbind(), strict=True):
+            assert group.gradient is not None
+            for row, gradient in zip(rows, group.gradient.unbind(), strict=True):
                 row.grad = gradient
-            group.values.grad = None
+            group.gradient = None
         for settings, run in self._groups_of:
             settings["lr"] = rates[run]
         self.rates = list(rates)
@@ -112,7 +125,7 @@ class Rows:
         kept = [i for i in range(len(self.groups[0].values)) if i != run]
         for group in self.groups:
             group.first, group.second = group.first[kept], group.second[kept]
-            group.values = group.values[kept].requires_grad_()
+            group.values = group.values[kept]
         if kept:
             self._connect()
 
@@ -121,7 +134,7 @@ class Rows:
         alike: dict[str, list[int]] = {}
         for run, config in enumerate(self.configs):
             alike.setdefault(repr(config), []).append(run)
-        self._rows = [list(group.values.detach().unbind()) for group in self.groups]
+        self._rows = [list(group.values.unbind()) for group in self.groups]
         places = [(i, runs) for i in range(len(self.groups)) for runs in alike.values()]
         self._optimizer = AdamW(
             [{**self.settings[runs[0]][i], "params": [self._rows[i][run] for run in runs]} for i, runs in places],

@@ -16,6 +16,7 @@ from ablations.course import Course
 from ablations.device import Place
 from ablations.learner import Alone
 from ablations.model import build
+from ablations.stack import replay
 from ablations.stack.alike import most
 from ablations.stack.batches import side_by_side
 from ablations.stack.learner import Stack
@@ -189,3 +190,17 @@ def test_measuring_whether_it_pays_leaves_no_trace(cache, tmp_path):
 def test_what_cannot_be_stacked_is_refused(cache, tmp_path, words, said):
     with pytest.raises(ValueError, match=said):
         check(config(cache, tmp_path, *words))
+
+
+def test_what_is_known_by_heart_is_the_same_to_the_last_bit(monkeypatch, cache, tmp_path, text):
+    """With dropout, and with several micro-batches to a step."""
+    outcomes = []
+    for often in (10**9, 2):
+        monkeypatch.setattr(replay, "OFTEN", often)
+        courses = [course(cache, tmp_path / str(often), *DROPOUT, *SMALL, task=text, seed=seed) for seed in (0, 1)]
+        stack = Stack(courses)
+        for _ in range(3):
+            stack.step([one.loader.take(2) for one in courses], [1e-3] * 2)
+        assert bool(stack.replay._lists) == (often == 2)
+        outcomes.append(stack.rows.values())
+    assert all(torch.equal(plain, replayed) for plain, replayed in zip(*outcomes, strict=True))
