@@ -5,11 +5,13 @@ import math
 import re
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from ablations.config import RunConfig
 from ablations.device import Place
+from data import buckets, pairs
 from data.batch import BOS, EOS
 from data.loader import evaluation_batches
 from data.prepared import Prepared
@@ -88,7 +90,10 @@ def hypotheses(model: Translator, prepared: Prepared, split: str, config: RunCon
     device = next(model.parameters()).device
     lines = [""] * len(prepared.lines(split, "source"))
     tokens = max(1, config.trainer.eval_batch_tokens // evaluation.beam)
-    for batch in evaluation_batches(prepared, split, tokens, context):
+    lengths = np.minimum(prepared.lengths(split)[:, 0], context)
+    order = np.argsort(lengths, kind="stable")  # by source alone: a search does not know the references' lengths
+    for start, end in buckets.cuts(lengths[order], tokens):
+        batch = pairs.collate(prepared, order[start:end], split, longest=context)
         source, mask = batch.inputs["source"].to(device), batch.inputs["source_mask"].to(device)
         limit = (1.5 * mask.sum(1) + 10).long().clamp(max=context)
         found = translate(
