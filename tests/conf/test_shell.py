@@ -14,7 +14,8 @@ from ablations.help import help_text
 ROOT = CONF.parent
 # train.py with the work replaced: seed 1 is a mistake, seed 2 a bug, the others succeed.
 STAND_IN = """
-import sys, types
+import collections, sys, types
+Asked = collections.namedtuple("Asked", "config overrides origin")
 def run(config, overrides, origin=None):
     print("done", config.seed, config.projection.name)
     if config.seed == 1:
@@ -22,7 +23,14 @@ def run(config, overrides, origin=None):
     if config.seed == 2:
         return {}["bug"]
     return 1.0
-sys.modules["ablations.run"] = types.SimpleNamespace(run=run)
+def outcome(asked):
+    try:
+        return run(*asked)
+    except Exception as error:
+        return error
+def run_together(several):
+    return [outcome(asked) for asked in several]
+sys.modules["ablations.run"] = types.SimpleNamespace(run=run, run_together=run_together, Asked=Asked)
 import train
 train.main()
 """
