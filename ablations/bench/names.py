@@ -8,6 +8,7 @@ KNOWN = {  # name -> the function that runs it, and what it measures
     "sweep": ("sweep:sweep", "composing, submitting and skipping the cells of a sweep, in ms a cell"),
     "strategies": ("strategies:strategies", "every strategy's training and decoding speed, memory and cache"),
     "speedups": ("speedups:speedups", "the speed-ups of a training step, each switched off in turn; seeds stacked"),
+    "agreement": ("agreement:agreement", "what the speed-ups change in a loss after 400 steps"),
     "scaling": ("scaling:scaling", "a step against width, depth, length, batch, vocabulary; tables against cells"),
     "start": ("start:start", "until the first training step of `tiny`"),
     "paper_300m": ("paper:paper_300m", "the 300 M model on a GPU: training, decoding at 2k, 8k and 32k"),
