@@ -72,6 +72,12 @@ class Place:
             return contextlib.nullcontext()
         return model.no_sync()
 
+    def now(self, wait: bool) -> float:
+        """The time, in seconds; where we `wait`, when the device has done what it was given so far."""
+        if wait and self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        return time.perf_counter()
+
     def facts(self) -> dict[str, str | int]:
         """For the record: all that changes the last bits of a result. No host name."""
         return {

@@ -52,8 +52,10 @@ class Alone:
         if config.recompute:
             recompute(course.model)
         if config.compile:
-            graphs = "reduce-overhead" if place.device.type == "cuda" else None
-            self.objective = torch.compile(self.data_parallel, mode=graphs)
+            # A graph is of one shape, and the gradient it leaves does not outlive its next replay.
+            graphs = place.device.type == "cuda" and config.accumulate == place.world
+            options: dict[str, Any] = {"triton.cudagraphs": True, "triton.cudagraph_skip_dynamic_graphs": True}
+            self.objective = torch.compile(self.data_parallel, options=options if graphs else None)
         # Dropout has a stream of its own, one per process; data order and initial weights do not draw from it.
         torch.manual_seed(stream(course.seed, f"dropout/{place.rank}"))
         if (saved := course.rest_of_checkpoint()) is not None:

@@ -4,7 +4,6 @@ import json
 import statistics
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -24,13 +23,16 @@ def faster_precision(device: torch.device, name: str, kept: Path = KEPT) -> str:
     those with matrix units gain (`python scripts/bench.py precision` times a whole step). The answer is kept by
     device, number of threads and version of torch, since a busy machine might answer another way the next time.
     """
-    key = f"{name}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    threads = f"{torch.get_num_threads()} threads, " if device.type == "cpu" else ""
+    key = f"{name}, {threads}torch {torch.__version__}"
     known = _read(kept)
     if key not in known:
         ratio = _times_faster(device)
         known[key] = {"bf16_times_faster": round(ratio, 2), "precision": "bf16" if ratio >= WORTH else "fp32"}
-        with suppress(OSError):  # a folder that cannot be written to only costs this moment again
+        try:
             write_text(kept, json.dumps({**_read(kept), key: known[key]}, indent=1) + "\n")
+        except OSError as error:
+            print(f"precision={known[key]['precision']}, measured, and not kept in {kept} ({error}): set it yourself")
     return known[key]["precision"]
 
 

@@ -1,6 +1,7 @@
 """Runs, from configs to records on disk, one or several together. A finished run is never trained twice."""
 
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import asdict, dataclass
@@ -128,17 +129,18 @@ def _begin(asked: Asked, all_held: ExitStack) -> Begun | float:
 def _groups(begun: dict[int, Begun]) -> list[list[int]]:
     """Who is trained with whom: runs that are alike and stand at the same step."""
     places = list(begun)
-    groups: dict[tuple[int, int], list[int]] = {}
+    groups: dict[tuple[int, int, bool], list[int]] = {}
     for number, alike in enumerate(stacks([one.config for one in begun.values()])):
         for i in alike:
-            groups.setdefault((number, begun[places[i]].course.state.step), []).append(places[i])
+            course = begun[places[i]].course
+            groups.setdefault((number, course.state.step, course.going), []).append(places[i])
     return list(groups.values())
 
 
 def _train_and_score(group: list[Begun], stop: Stop) -> list[float | Exception]:
     """Trains the runs together where that is wanted or pays, else one after the other, and records each."""
     facts: dict[str, Any] = {"stack": len(group)} if len(group) > 1 else {}
-    if facts and group[0].config.trainer.stack == "auto":
+    if facts and group[0].config.trainer.stack == "auto" and group[0].course.going:
         facts["stack_gain"] = round(gain([one.course for one in group]), 2)
         pays = facts["stack_gain"] >= PAYS
         words = "stacked" if pays else "one after the other"
@@ -209,6 +211,7 @@ def _failed(one: Begun, error: Exception) -> Exception:
         failed = {"status": "failed", "reason": reason, "finished": provenance.now()}
         record.write({**one.record, **failed}, results)
     one.held.__exit__(type(error), error, error.__traceback__)
+    traceback.clear_frames(error.__traceback__)  # which hold a model and its gradients
     return error
 
 

@@ -40,16 +40,16 @@ class Trainer:
             validate, look, save, log = self._due(step)
             if not log:
                 if self.place.world == 1 and asked_to_stop():
-                    self._stop(time.perf_counter() - since, told)
+                    self._stop(self.place.now(True) - since, told)
                     return
                 continue
-            seconds = time.perf_counter() - since
             stop = self._agreed(asked_to_stop()) and step < self.config.steps
             wait = save or stop or self.place.device.type == "cpu"  # elsewhere a line is read while the next begins
-            if save:
+            now = self.place.now(wait)
+            if save or stop:
                 self.learner.write_back()
             for course in self.going:
-                for line in course.log(seconds, wait, validate):
+                for line in course.log(now - since, wait, validate):
                     told[course.signature](line)
                 if look and course.state.diverged is None:
                     course.observe()
@@ -58,7 +58,7 @@ class Trainer:
             if stop:
                 return
             self._go_on()
-            since = time.perf_counter()
+            since = time.perf_counter() if wait else now
         for course in self.courses:
             course.select()
 
@@ -84,10 +84,10 @@ class Trainer:
             for line in course.ready():
                 told[course.signature](line)
             course.state.seconds += seconds
+        self.learner.write_back()
         self._save()
 
     def _save(self) -> None:
-        self.learner.write_back()
         for run, course in enumerate(self.going):
             random_states = self.place.all_gather(self.learner.random_state(run))
             course.save(self.learner.optimizer_state(run), random_states)

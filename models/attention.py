@@ -167,7 +167,7 @@ def attend(
     if causal and (L == 1 or L != S):  # a single query is the last one and sees everything
         mask, causal = (None if L == 1 else causal_mask(L, S, q_BHLD.device)), False
     drops = dropout if dropout is not None and dropout.active else None
-    if isinstance(score, Additive) or (drops and handed_in() and q_BHLD.device.type != "cpu"):
+    if isinstance(score, Additive) or (handed_in() and q_BHLD.device.type != "cpu"):
         return attend_written_out(score, q_BHLD, k_BGSD, v_BGSE, mask, causal, dropout)
     q, k, v = (low_precision(tensor) for tensor in (q_BHLD, k_BGSD, v_BGSE))
     grouped = q.shape[1] != k.shape[1]

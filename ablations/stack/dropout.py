@@ -16,6 +16,7 @@ from data.batch import Batch
 from models.dropout import drawn, masks_from
 from models.init import stream
 
+MOST = 4096  # shapes whose calls are remembered
 Call = tuple[torch.Size, float]  # the shape of what is dropped, and how much of it
 
 
@@ -63,6 +64,8 @@ class Streams:
         """What is dropped in a pass over inputs of these shapes, by a pass without numbers."""
         shapes = tuple(tensor.shape for tensor in inputs.values())
         if shapes not in self._calls:
+            if len(self._calls) == MOST:
+                self._calls.clear()
             calls = self._calls[shapes] = []
 
             def note(shape: torch.Size, p: float, dtype: torch.dtype) -> Tensor:

@@ -46,6 +46,8 @@ class Stack:
         for own in zip(*batches, strict=True):
             padded = side_by_side(own)
             masks = self.streams.draw(own, padded)
+            if self.place.device.type == "cuda":
+                padded = padded.pinned()
             padded = padded.to(self.place.device)
             shapes = len(own), *(tuple(tensor.shape) for tensor in padded.inputs.values())
             inputs = self.rows.values(), masks, padded.inputs, padded.targets, totals
@@ -73,6 +75,7 @@ class Stack:
         del self.models[run]
         self.rows.leave(run)
         self.streams.leave(run)
+        self.replay = Replay(self._losses_and_gradients)  # lists are of as many runs as there were
 
     def _losses_and_gradients(
         self,

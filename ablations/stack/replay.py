@@ -9,6 +9,7 @@ from torch import Tensor
 
 OFTEN = 10  # times: writing a list down takes a second or two, as long as some dozens of small steps
 LISTS = 4  # of different shapes
+MOST = 4096  # shapes that are counted: with so many none comes again and again
 
 Function = Callable[..., tuple[Tensor, Sequence[Tensor]]]
 
@@ -29,8 +30,9 @@ class Replay:
     def __call__(self, shapes: Hashable, *inputs: Any) -> tuple[Tensor, Sequence[Tensor]]:
         """What the function makes of the inputs, whose shapes follow from `shapes`."""
         if shapes not in self._lists:
-            self._seen[shapes] += 1
-            if self._seen[shapes] < OFTEN or len(self._lists) == LISTS:
+            if len(self._lists) < LISTS and len(self._seen) < MOST:
+                self._seen[shapes] += 1
+            if self._seen[shapes] < OFTEN:
                 return self._function(*inputs)
             from torch.fx.experimental.proxy_tensor import make_fx  # takes a second to import
 

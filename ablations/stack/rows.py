@@ -85,6 +85,7 @@ class Rows:
             settings["lr"] = rates[run]
         self.rates = list(rates)
         self._optimizer.step()
+        self._optimizer.zero_grad()
         self.steps += 1
         return norms
 

@@ -13,7 +13,7 @@ from typing import IO, Any, Self
 from ablations.compose import CONF
 from ablations.errors import tell
 from ablations.sweep.frozen import FAILED
-from ablations.sweep.plan import Cell
+from ablations.sweep.plan import Cell, finished
 
 OUTPUT = "output.txt"  # in a cell's folder: what its last attempt printed
 
@@ -126,15 +126,16 @@ def _run(task: Sequence[Cell], files: Sequence[Path], place: dict[str, str], chi
         code = children.run(command, {**os.environ, **place, "PYTHONPATH": root}, output)
     if children.stopped is not None:
         return 0
-    said = {cell.label: _why(cell) for cell in task}
-    if code != 0 and not any(said.values()):
-        said = dict.fromkeys(said, f"it ended with exit code {code}")
-    for label, why in said.items():
+    said = [_why(cell) for cell in task]
+    if code != 0 and not any(said):
+        ended = f"it ended with exit code {code}"
+        said = ["" if cell.signature in finished([cell]) else ended for cell in task]
+    for cell, why in zip(task, said, strict=True):
         if why:
-            tell(f"{label}: {why} (its output: {output.name})")
+            tell(f"{cell.label}: {why} (its output: {output.name})")
         else:
-            print(f"done: {label}", flush=True)
-    return sum(map(bool, said.values()))
+            print(f"done: {cell.label}", flush=True)
+    return sum(map(bool, said))
 
 
 def _why(cell: Cell) -> str:

@@ -4,12 +4,13 @@ import copy
 import functools
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
-from ablations import checkpoint
+from ablations import checkpoint, run
 from ablations.compose import CONF
 from ablations.config import RunConfig, check
 from ablations.course import Course
@@ -204,3 +205,11 @@ def test_what_is_known_by_heart_is_the_same_to_the_last_bit(monkeypatch, cache, 
         assert bool(stack.replay._lists) == (often == 2)
         outcomes.append(stack.rows.values())
     assert all(torch.equal(plain, replayed) for plain, replayed in zip(*outcomes, strict=True))
+
+
+def test_one_that_has_diverged_is_not_stacked_again_with_those_that_go_on(cache, tmp_path):
+    """It stands at the step of the others where that was saved, and has no steps left to make."""
+    asked, _ = composed(cache, ("trainer.stack=3",), REVERSE)
+    begun = {i: SimpleNamespace(config=asked, course=course(cache, tmp_path, seed=i)) for i in range(3)}
+    begun[1].course.state.diverged = "loss nan"
+    assert sorted(run._groups(begun)) == [[0, 2], [1]]
