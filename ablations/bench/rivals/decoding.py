@@ -157,7 +157,7 @@ def _table(
     table.notes += [
         f"bar: {', '.join(f'{name} {bar} times ours' for name, bar in BARS[beam].items())}",
         f"float32, batches of {BATCH} sentences sorted by length, our weights in every system; tokens count the end",
-        "Hugging Face is M2M100, whose layers are pre-norm as ours; Marian's, post-norm, cost the same",
+        "Hugging Face is M2M100, whose layers are pre-norm as ours",
         "JoeyNMT keeps no keys and values between steps; each ends a sentence by a rule of its own, hence what differs",
     ]
     return table
