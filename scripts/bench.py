@@ -30,6 +30,12 @@ def main() -> None:
     save = given.pop("save")
     if save and not set(names) <= set(FOR_CLAIMS):
         raise ValueError(f"--save is for {' and '.join(FOR_CLAIMS)}: no claim reads the others")
+    if save and given["quick"]:
+        raise ValueError("--quick times nothing that a claim may read: leave out --save or --quick")
+    if given["rounds"] < 1:
+        raise ValueError(f"--rounds {given['rounds']} measures nothing: take 1 or more")
+    if given["run"] is not None and not Path(given["run"]).is_file():
+        raise ValueError(f"--run {given['run']} is not there: name the record of a trained translator, a JSON file")
     for name in names:
         runner.find(name)  # refused before any of them runs
     for name in names:

@@ -1,11 +1,14 @@
 """Every benchmark runs, tiny, and writes its files. What it times is not looked at: the machine may be busy."""
 
 import json
+import runpy
 
 import pytest
+import torch
 
 from ablations.bench import names, runner
 from ablations.bench.setup import Setup
+from ablations.compose import CONF
 
 
 @pytest.fixture
@@ -93,3 +96,22 @@ def test_every_name_leads_to_a_benchmark():
         assert callable(runner.find(name))
     with pytest.raises(ValueError, match="did you mean 'storage'"):
         runner.find("storge")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("storage --quick --save", "leave out --save or --quick"),
+        ("storage --rounds 0", "take 1 or more"),
+        ("decoding --run nowhere.json", "name the record of a trained translator"),
+        ("speedup", "speedups"),
+    ],
+)
+def test_wrong_words_are_told_before_anything_is_measured(monkeypatch, capsys, words, told):
+    monkeypatch.setattr("sys.argv", ["scripts/bench.py", *words.split()])
+    monkeypatch.setattr(runner, "run", lambda *_: pytest.fail("measured"))
+    threads = torch.get_num_threads()
+    with pytest.raises(SystemExit) as left:
+        runpy.run_path(str(CONF.parent / "scripts" / "bench.py"), run_name="__main__")
+    torch.set_num_threads(threads)
+    assert left.value.code == 1 and told in capsys.readouterr().err
