@@ -80,7 +80,7 @@ class TrainerConfig:
     device: str = "auto"  # auto | cpu | cuda
     threads: int | None = None  # CPU threads; none: torch's own choice
     compile: bool = False  # torch.compile, on a GPU with CUDA graphs
-    recompute: bool = False  # activations in the backward pass: less memory, a third more time, the same gradients
+    recompute: bool = False  # activations in the backward pass: less memory, one more forward pass, the same gradients
     stack: int | str = 1  # runs of a sweep trained as one batched model, see ablations/stack/; auto: where that pays
 
     def check(self) -> None:

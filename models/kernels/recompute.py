@@ -13,7 +13,7 @@ from models.layers import Block
 def recompute(model: nn.Module) -> None:
     """Has every block keep nothing but its input for the backward pass (Chen et al. 2016), from now on.
 
-    Costs another forward pass, a third of a step. Dropout drops the same again: its random stream is put back where it
+    Costs another forward pass. Dropout drops the same again: its random stream is put back where it
     stood. Gradients are the same to the last bit; passes that need none are left as they are.
     """
     for block in model.modules():
