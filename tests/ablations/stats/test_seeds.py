@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import stats as scipy
 
-from ablations.stats import compare, deviation, holm, quantile, sign_flip, summarize
+from ablations.stats import EXACT, Summary, compare, deviation, holm, quantile, sign_flip, summarize, t_test
 
 
 def test_summary_by_hand():
@@ -73,9 +73,58 @@ def test_equal_sums_count_whatever_the_order_of_addition():
     assert sign_flip([0.0, 0.0])[0] == 1.0
 
 
-def test_too_many_pairs_are_refused():
-    with pytest.raises(ValueError, match="at most 20"):
-        sign_flip([1.0] * 21)
+def test_twenty_six_pairs_are_still_counted():
+    # Of sizes that sum to 50 the observed signs give 48: at least as far are all ways to take the sign of none or one
+    # of the 25 small ones away, 26, and their mirrors.
+    assert sign_flip([25.0, -1.0, *[1.0] * 24]) == (2 * 26 / 2**26, 2.0**-25)
+
+
+def test_beyond_what_can_be_counted_ways_are_sampled():
+    random = np.random.default_rng(4)
+    differences = random.normal(0.3, 1, size=EXACT + 10).tolist()
+    p, floor = sign_flip(differences)
+    assert (p, floor) == sign_flip(differences) and floor == 2e-5
+    signs = random.integers(0, 2, (100_000, len(differences))) * 2.0 - 1
+    assert p == pytest.approx(np.mean(np.abs(signs @ differences) >= abs(sum(differences))), abs=0.008)  # 4 errors
+    assert sign_flip([1.0] * (EXACT + 1))[0] == floor
+
+
+def test_t_test_is_scipy_s():
+    random = np.random.default_rng(5)
+    for n in (2, 3, 7, 30):
+        one, other = random.normal(30, 1, n), random.normal(29.5, 1, n)
+        summary = summarize((one - other).tolist())
+        assert t_test(summary) == pytest.approx(scipy.ttest_rel(one, other).pvalue, rel=1e-9)
+    assert t_test(summarize([1.0])) is None
+    assert t_test(summarize([1.0, 1.0])) == 0.0 and t_test(Summary(0.0, 0.0, 3, 0.0, 0.0)) == 1.0
+
+
+def test_t_test_and_interval_say_the_same():
+    random = np.random.default_rng(6)
+    for _ in range(200):
+        summary = summarize(random.normal(0.7, 1, 5).tolist())
+        assert (t_test(summary) < 0.05) == (summary.low > 0 or summary.high < 0)
+
+
+def test_correlation_is_of_equal_seeds():
+    random = np.random.default_rng(7)
+    one, other = random.normal(0, 1, 6), random.normal(0, 1, 6)
+    comparison = compare(dict(enumerate(one)), dict(zip(range(5, -1, -1), other[::-1], strict=True)))
+    assert comparison.correlation == pytest.approx(scipy.pearsonr(one, other).statistic, abs=1e-12)
+    huge = compare(dict(enumerate(one * 1e200)), dict(enumerate(other * 1e-200)))
+    assert huge.correlation == pytest.approx(comparison.correlation)
+    assert compare({0: 1.0, 1: 2.0}, {0: 1.0, 1: 3.0}).correlation is None
+    assert compare({0: 1.0, 1: 1.0, 2: 1.0}, {0: 1.0, 1: 3.0, 2: 5.0}).correlation is None
+
+
+def test_holm_is_statsmodels_s():
+    from statsmodels.stats.multitest import multipletests
+
+    random = np.random.default_rng(8)
+    for n in (1, 2, 5, 40):
+        ps = random.uniform(0, 1, n) ** 3
+        ps[: n // 3] = ps[0]  # ties
+        assert holm(ps.tolist()) == pytest.approx(multipletests(ps, method="holm")[1], rel=1e-12)
 
 
 def test_holm_by_hand():

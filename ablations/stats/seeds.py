@@ -4,12 +4,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ablations.stats import student
+
 LEVEL = 0.95
-# Student's t with 1, 2, 3, ... degrees of freedom at (1 + LEVEL) / 2; SciPy, asked for more, takes a second to import.
-QUANTILES = (12.706204736174694, 4.302652729749462, 3.1824463052837078, 2.7764451051977934, 2.5705818356363146)
-QUANTILES += (2.4469118511449786, 2.364624251592784, 2.306004135204166, 2.262157162798205, 2.228138851986274)
-QUANTILES += (2.200985160091639, 2.1788128296672284, 2.1603686564627913, 2.144786687917804, 2.131449545559776)
-QUANTILES += (2.1199052992212546, 2.1098155778333156, 2.1009220402410382, 2.0930240544083087, 2.085963447265864)
+EXACT = 30  # pairs up to which sign flips are counted and not sampled: two halves of 2**15 sums
+RESAMPLES = 99_999  # beyond
 
 
 @dataclass(frozen=True)
@@ -30,6 +29,8 @@ class Comparison:
     difference: Summary
     p: float | None  # exact two-sided sign-flip permutation test; none with one pair
     floor: float | None  # the smallest p that so many pairs can give
+    # Pearson's r of the scores of equal seed: what pairing removes. None below 3 pairs or where one side never varies.
+    correlation: float | None = None
 
 
 def summarize(values: Sequence[float]) -> Summary:
@@ -46,13 +47,9 @@ def summarize(values: Sequence[float]) -> Summary:
     return Summary(mean, sd, n, mean - half, mean + half)
 
 
-def quantile(degrees: int) -> float:
+def quantile(degrees: float) -> float:
     """Student's t at (1 + LEVEL) / 2."""
-    if degrees <= len(QUANTILES):
-        return QUANTILES[degrees - 1]
-    from scipy.stats import t
-
-    return float(t.ppf((1 + LEVEL) / 2, degrees))
+    return student.quantile((1 + LEVEL) / 2, degrees)
 
 
 def deviation(values: Sequence[float]) -> float:
@@ -74,22 +71,53 @@ def deviation(values: Sequence[float]) -> float:
 
 def compare(scores: Mapping[int, float], baseline: Mapping[int, float]) -> Comparison | None:
     """Paired by seed: both map seed to score. None where no seed is common."""
-    differences = [scores[seed] - baseline[seed] for seed in sorted(scores.keys() & baseline.keys())]
-    if not differences:
+    seeds = sorted(scores.keys() & baseline.keys())
+    if not seeds:
         return None
+    differences = [scores[seed] - baseline[seed] for seed in seeds]
     p, floor = sign_flip(differences) if len(differences) > 1 else (None, None)
-    return Comparison(summarize(differences), p, floor)
+    common = correlation([scores[seed] for seed in seeds], [baseline[seed] for seed in seeds])
+    return Comparison(summarize(differences), p, floor, common)
+
+
+def correlation(first: Sequence[float], second: Sequence[float]) -> float | None:
+    """Pearson's r of pairs. None below 3 pairs, of which two always lie on a line, or where one side never varies."""
+    if len(first) < 3 or min(first) == max(first) or min(second) == max(second):
+        return None
+    # Scaled first, so that squares of very large or small scores stay within what a float holds.
+    one, other = _centred(first), _centred(second)
+    below = math.sqrt(math.fsum(x * x for x in one) * math.fsum(y * y for y in other))
+    return max(-1.0, min(1.0, math.fsum(x * y for x, y in zip(one, other, strict=True)) / below))
+
+
+def _centred(values: Sequence[float]) -> list[float]:
+    mean = math.fsum(values) / len(values)
+    far = max(abs(value - mean) for value in values)
+    return [(value - mean) / far for value in values]
+
+
+def t_test(difference: Summary) -> float | None:
+    """Two-sided p of Student's t test of "the mean is 0"; of paired differences, the paired t test.
+
+    None with one value. Where all values are equal, p is 1 if they are 0, else 0.
+    """
+    if difference.sd is None:
+        return None
+    t = student.ratio(difference.mean, difference.sd / math.sqrt(difference.n))
+    return 2 * student.above(abs(t), difference.n - 1)
 
 
 def sign_flip(differences: Sequence[float]) -> tuple[float, float]:
-    """Exact two-sided p of "these differences are symmetric around 0", and the smallest p that n of them can give.
+    """Two-sided p of "these differences are symmetric around 0", and the smallest p that n of them can give.
 
     p is the share of the 2**n ways to choose signs whose sum is at least as far from 0 as the observed one. The
-    floor is 2 / 2**n: 5 pairs cannot go below 0.0625, 6 reach 0.031. Raises ValueError beyond 20 pairs.
+    floor is 2 / 2**n: 5 pairs cannot go below 0.0625, 6 reach 0.031. Up to EXACT pairs every way counts. Of more
+    pairs `scipy.stats.permutation_test` draws RESAMPLES ways with a fixed seed; as it counts the observed one among
+    them the test keeps its level, and the floor is 2 / (RESAMPLES + 1).
     """
     n = len(differences)
-    if n > 20:
-        raise ValueError(f"an exact test over {n} pairs has 2**{n} cases: compare at most 20 seeds")
+    if n > EXACT:
+        return _sampled_sign_flip(differences)
     sizes = [abs(difference) for difference in differences]
     total, rounding = math.fsum(sizes), 1e-9  # equal sums in another order of addition
     # A sum is total less twice what is subtracted: as far as the observed one, if no more than this is subtracted.
@@ -104,6 +132,22 @@ def sign_flip(differences: Sequence[float]) -> tuple[float, float]:
             fitting -= 1
         far += fitting
     return 2 * far / 2**n, 2.0 ** (1 - n)  # twice: with all signs changed a sum is as far from 0
+
+
+def _sampled_sign_flip(differences: Sequence[float]) -> tuple[float, float]:
+    import numpy as np
+    from scipy.stats import permutation_test
+
+    found = permutation_test(
+        (np.asarray(differences, float),),
+        lambda x, axis: np.sum(x, axis=axis),
+        permutation_type="samples",
+        n_resamples=RESAMPLES,
+        batch=1000,
+        vectorized=True,
+        rng=np.random.default_rng(0),
+    )
+    return float(found.pvalue), 2 / (RESAMPLES + 1)
 
 
 def _sums_up_to(most: float, sizes: Sequence[float]) -> list[float]:
