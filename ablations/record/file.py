@@ -80,16 +80,7 @@ def load_signed(file: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
 def _check(record: Any, file: str | Path) -> dict[str, Any]:
     if not isinstance(record, dict) or "schema" not in record:
         raise ValueError(f"{file} is not a record: move it out of the records folder")
-    if record["schema"] != SCHEMA:
-        raise ValueError(
-            f"{file} has record schema {record['schema']}, this version reads {SCHEMA}: "
-            "use the version that wrote it, or run again"
-        )
-    if record.get("status") not in STATUSES:
-        raise ValueError(f"{file} has status {record.get('status')!r}, not one of {', '.join(STATUSES)}: run again")
-    keys = KEYS + (FINISHED_KEYS if record["status"] == "finished" else ())
-    if missing := [key for key in keys if record.get(key) is None]:
-        raise ValueError(f"{file} lacks {', '.join(missing)}: restore it, or delete it and run again")
+    check_keys(record, file)
     try:
         found = identity(record["config"])
         expected = sign(found)
@@ -103,6 +94,20 @@ def _check(record: Any, file: str | Path) -> dict[str, Any]:
             "it was edited or written by another version; restore it, or delete it and run again"
         )
     return found
+
+
+def check_keys(record: dict[str, Any], file: str | Path) -> None:
+    """Raises ValueError unless a record, or as much of it as a brief keeps, has what every record has."""
+    if record["schema"] != SCHEMA:
+        raise ValueError(
+            f"{file} has record schema {record['schema']}, this version reads {SCHEMA}: "
+            "use the version that wrote it, or run again"
+        )
+    if record.get("status") not in STATUSES:
+        raise ValueError(f"{file} has status {record.get('status')!r}, not one of {', '.join(STATUSES)}: run again")
+    keys = KEYS + (FINISHED_KEYS if record["status"] == "finished" else ())
+    if missing := [key for key in keys if record.get(key) is None]:
+        raise ValueError(f"{file} lacks {', '.join(missing)}: restore it, or delete it and run again")
 
 
 def copy_for(record: dict[str, Any], study: dict[str, Any]) -> dict[str, Any]:

@@ -20,17 +20,20 @@ from pathlib import Path
 from typing import Any
 
 from ablations.files import whole_file
-from ablations.record.file import load_signed
+from ablations.record.file import check_keys, load_signed
+from ablations.record.parts import Signer, closed, cut, cut_config, encode, read_at, validations
 
 Record = dict[str, Any]
+Entry = tuple[int, dict[str, Any], dict[str, Any]]  # line of what is common, the config's seed, what is a run's own
 Stamp = list[int]  # size, then when the content and when anything about the file changed last, in ns
 # Of a record, what a brief has: common to many runs, and a run's own.
-COMMON = ("strategy", "sites", "task", "kind", "config", "signed", "data", "budget", "claims")
-OWN = ("signature", "seed", "status", "reason", "training", "scores", "started", "finished")
+COMMON = ("strategy", "sites", "task", "kind", "config", "signed", "data", "budget", "claims", "machine")
+OWN = ("signature", "seed", "status", "reason", "training", "scores", "started", "finished", "decoding", "validations")
+READ = {*COMMON, *OWN, "schema", "study", "curve"}
 # A file may change twice within a step of the clock that stamps it: up to 2 s on some file systems. One that changed
 # so shortly before it was read is read again the next time.
 MOMENT = 2 * 10**9
-CODE = ("record/identity.py", "record/file.py", "record/index.py", "../data/config.py")
+CODE = ("record/identity.py", "record/file.py", "record/parts.py", "record/index.py", "../data/config.py")
 
 
 def read(results: str | Path, study: str, endings: Collection[str] | None = None) -> list[tuple[str, Record]]:
@@ -78,6 +81,9 @@ class _Index:
         self.common, self.rows = _open(file)
         self.known = {line: number for number, line in enumerate(self.common)}
         self.dicts: list[dict[str, Any]] = []
+        self.alike: dict[str, tuple[int, Signer]] = {}  # by the texts of what records have in common
+        self.texts: dict[str, Any] = {}
+        self.folded: dict[int, tuple[dict[str, Any], int]] = {}  # by the number of an object: it, and its line
         for plain in _read_lines(self.common):
             self.dicts.append({k: self.dicts[v[""]] if isinstance(v, dict) else v for k, v in plain.items()})
         rows = _read_lines(self.rows)
@@ -88,26 +94,62 @@ class _Index:
     def brief(self, folder: Path, name: str) -> Record:
         """Of one file, from its entry where that holds."""
         if name not in self.entries:
-            record, signed = load_signed(folder / name)
-            signed.pop("seed", None)  # with it, all runs would differ
-            seed = {"seed": record["config"].pop("seed")} if "seed" in record["config"] else {}
-            common = self._fold({key: value for key, value in {**record, "signed": signed}.items() if key in COMMON})
-            own = {key: record[key] for key in OWN if key in record}
+            common, seed, own = self._cut(f"{folder}/{name}") or self._load(folder / name)
             row = [name, self.stamps[name], common, seed, own]
-            self.entries[name] = row, json.dumps(row, separators=(",", ":"))
+            self.entries[name] = row, encode(row)
         _, _, common, seed, own = self.entries[name][0]
         shared = self.dicts[common]
         return {**shared, **own, "config": {**shared["config"], **seed}, "study": folder.name}
 
+    def _cut(self, file: str) -> Entry | None:
+        """Reads what a brief needs of a record, and of that what no other record has. None where it must be loaded."""
+        try:
+            parts = cut(_text(file))
+            if parts is None or not closed(parts[key] for key in parts.keys() - READ):
+                return None
+            sections, seed = cut_config(parts["config"])
+            own = _object({key: parts[key] for key in ("schema", "study", *OWN) if key in parts})
+            own["validations"] = validations(parts.get("curve"))
+            alike = "".join([*(parts.get(key, "") for key in COMMON if key != "config"), *sections.values()])
+            if alike not in self.alike:
+                config = {key: self._read(text) for key, text in sections.items()}
+                common = {key: self._read(parts[key]) for key in COMMON if key in parts} | {"config": config}
+                signer = Signer({**config, "seed": int(seed)})
+                self.alike[alike] = self._fold({**common, "signed": signer.identity}), signer
+            number, signer = self.alike[alike]
+            check_keys({**self.dicts[number], **own}, file)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return None  # whoever loads it knows what to say of it
+        if own["signature"] != signer.sign(seed):
+            return None
+        return number, {"seed": int(seed)}, {key: own[key] for key in OWN if key in own}
+
+    def _read(self, text: str) -> Any:
+        """What a text says: one object for all that say it."""
+        if text not in self.texts:
+            self.texts[text] = json.loads(text)
+        return self.texts[text]
+
+    def _load(self, file: Path) -> Entry:
+        record, signed = load_signed(file)
+        signed.pop("seed", None)  # with it, all runs would differ
+        seed = {"seed": record["config"].pop("seed")} if "seed" in record["config"] else {}
+        own = {key: record[key] for key in OWN if key in record} | {"validations": validations(record.get("curve"))}
+        common = {key: value for key, value in {**record, "signed": signed}.items() if key in COMMON}
+        return self._fold(common), seed, own
+
     def _fold(self, value: dict[str, Any]) -> int:
         """The number of the line that this dict has, in which each dict inside is the number of its own."""
+        if id(value) in self.folded:
+            return self.folded[id(value)][1]
         inside = {key: self._fold(item) for key, item in value.items() if isinstance(item, dict)}
         plain = {key: {"": inside[key]} if key in inside else item for key, item in value.items()}
-        line = json.dumps(plain, separators=(",", ":"))
+        line = encode(plain)
         if line not in self.known:
             self.known[line] = len(self.common)
             self.common.append(line)
             self.dicts.append({key: self.dicts[inside[key]] if key in inside else item for key, item in value.items()})
+        self.folded[id(value)] = value, self.known[line]  # kept, so that no other object comes by its number
         return self.known[line]
 
     def save(self, now: int) -> None:
@@ -121,6 +163,19 @@ class _Index:
                 file.write(_head(body) + b"\n" + body)
         except OSError:
             pass  # a folder that is not ours to write to, or a full disk
+
+
+def _text(file: str) -> str:
+    with open(file, "rb", buffering=0) as opened:
+        return opened.read().decode()
+
+
+def _object(parts: dict[str, str]) -> dict[str, Any]:
+    text = "{" + ",".join([f'"{key}":{value}' for key, value in parts.items()]) + "}"
+    found, end = read_at(text)
+    if end != len(text) or len(found) != len(parts):
+        raise ValueError("something in it ends too soon")
+    return found
 
 
 def _open(file: Path) -> tuple[list[str], list[str]]:

@@ -38,12 +38,12 @@ def opened(monkeypatch) -> list[str]:
     """Names of the records that are read from now on."""
     names = []
 
-    def load(file):
-        names.append(file.name)
+    def text(file):
+        names.append(Path(file).name)
         return real(file)
 
-    real = index.load_signed
-    monkeypatch.setattr(index, "load_signed", load)
+    real = index._text
+    monkeypatch.setattr(index, "_text", text)
     return names
 
 
@@ -64,8 +64,9 @@ def test_what_has_not_changed_is_not_read_again(study, opened):
 def test_a_brief_is_the_record_without_what_is_long(study):
     for _ in ("read", "remembered"):
         for brief, whole in zip(records.briefs(study, "demo"), records.load_all(study, "demo"), strict=True):
-            signed = brief.pop("signed")
+            signed, watched = brief.pop("signed"), brief.pop("validations")
             assert {**signed, "seed": whole["seed"]} == records.identity(whole["config"])
+            assert watched == [[p["step"], p["valid_nll"]] for p in whole["curve"] if "valid_nll" in p]
             assert brief == {key: whole[key] for key in brief}
             assert not set(LONG) & set(brief) and set(records.KEYS + records.FINISHED_KEYS) <= set(brief)
 
