@@ -3,7 +3,7 @@
 import itertools
 import math
 import re
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -12,39 +12,50 @@ from torch import nn
 from ablations.config import RunConfig
 from ablations.device import Place
 from data import buckets, pairs
-from data.batch import BOS, EOS
+from data.batch import BOS, EOS, IGNORE
 from data.loader import evaluation_batches
 from data.prepared import Prepared
 from models.decode import translate
-from models.loss import Objective
+from models.loss import target_losses
 from models.transformer import Classifier, LanguageModel, Translator
 
 # sacreBLEU's tokenisation by target language; 13a for languages that put spaces between words.
 BLEU_TOKENIZERS = {"zh": "zh", "ja": "char", "ko": "char", "th": "char"}
 
 
-def score(
-    model: LanguageModel | Translator | Classifier, prepared: Prepared, split: str, config: RunConfig
-) -> tuple[dict[str, Any], list[str]]:
-    """All numbers of a split for the record, in float32 whatever the training precision, and the hypotheses.
+class Scored(NamedTuple):
+    """What scoring a split gives."""
 
-    A classifier's hypotheses are the names of the classes it chose, and its `nll` is in nats per example.
+    numbers: dict[str, Any]  # for the record
+    hypotheses: list[str]  # translations, or the names of the classes chosen; of a language model none
+    units: dict[str, np.ndarray]  # what the numbers are sums of, see `score`
+
+
+def score(model: LanguageModel | Translator | Classifier, prepared: Prepared, split: str, config: RunConfig) -> Scored:
+    """All numbers of a split, in float32 whatever the training precision, and what they are sums of.
+
+    The units are sentences in the order of the corpus, or a language model's windows in the order of the text:
+    `nll` float32 [N], nats summed over a unit's targets, and `tokens` int32 [N], their number; of translations `bleu`,
+    see `translation_scores`; of a classifier, whose `nll` is in nats per example, `right` uint8 [N] in place of tokens.
     """
-    nll, count = nats_per_token(model, prepared, split, config)
+    nats, tokens = nats_by_unit(model, prepared, split, config)
+    nll, count = float(nats.sum() / tokens.sum()), int(tokens.sum())
+    units = {"nll": nats.astype(np.float32), "tokens": tokens.astype(np.int32)}
     if isinstance(model, Classifier):
-        named = predictions(model, prepared, split, config)
-        return {"nll": nll, **accuracy(named, references(prepared, split))}, named
+        named, wanted = predictions(model, prepared, split, config), references(prepared, split)
+        right = np.array([a == b for a, b in zip(named, wanted, strict=True)], np.uint8)
+        return Scored({"nll": nll, **accuracy(named, wanted)}, named, {"right": right, "nll": units["nll"]})
     numbers: dict[str, Any] = perplexities(nll, count, prepared.facts["splits"][split])
     if isinstance(model, LanguageModel):
         context = config.task.context
-        return {**numbers, "window": {"context": context, "stride": config.evaluation.stride or context}}, []
+        window = {"context": context, "stride": config.evaluation.stride or context}
+        return Scored({**numbers, "window": window}, [], units)
     found = hypotheses(model, prepared, split, config)
-    scores = translation_scores(found, references(prepared, split), config.task.target_lang)
+    scores, counts = translation_scores(found, references(prepared, split), config.task.target_lang)
     search = {"beam": config.evaluation.beam, "length_penalty": config.evaluation.length_penalty}
-    return {**numbers, **scores, **search}, found
+    return Scored({**numbers, **scores, **search}, found, {"bleu": counts, **units})
 
 
-@torch.inference_mode()
 def nats_per_token(
     model: nn.Module, prepared: Prepared, split: str, config: RunConfig, place: Place | None = None
 ) -> tuple[float, int]:
@@ -53,17 +64,42 @@ def nats_per_token(
     A target is a token, or the class of an example.
     With a `place` its processes share the work, and all of them get the answer.
     """
-    model.eval()
-    device = next(model.parameters()).device
-    total, count, losses = 0.0, 0, Objective(model)
-    tokens, context = config.trainer.eval_batch_tokens, config.task.context
-    batches = evaluation_batches(prepared, split, tokens, context, config.evaluation.stride)
-    for batch in itertools.islice(batches, place.rank, None, place.world) if place else batches:
-        loss, _ = losses(batch.to(device).inputs, batch.targets.to(device))
-        total, count = total + loss.double().item(), count + batch.tokens
+    nats, tokens = nats_by_unit(model, prepared, split, config, place)
+    total, count = float(nats.sum()), int(tokens.sum())
     if place:
+        device = next(model.parameters()).device
         total, count = place.all_reduce(torch.tensor([total, count], dtype=torch.float64, device=device)).tolist()
     return total / count, int(count)
+
+
+@torch.inference_mode()
+def nats_by_unit(
+    model: nn.Module, prepared: Prepared, split: str, config: RunConfig, place: Place | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Nats (float64) and number of targets (int64) of every unit of a split [N], by its place in the split.
+
+    A unit is a sentence, or a window of a language model. With a `place`, zeros where another process has the unit.
+    """
+    model.eval()
+    device = next(model.parameters()).device
+    network = cast(Any, model)  # one of models/transformer.py
+    tokens, context = config.trainer.eval_batch_tokens, config.task.context
+    batches = evaluation_batches(prepared, split, tokens, context, config.evaluation.stride)
+    found: list[tuple[list[int], np.ndarray, np.ndarray]] = []
+    units = 0
+    for number, batch in enumerate(batches):
+        units += len(batch.rows)
+        if place and number % place.world != place.rank:
+            continue
+        states = network.states(**batch.to(device).inputs)
+        weight, bias = network.output_map
+        losses = target_losses(states, weight, bias, batch.targets.to(device))
+        counts = (batch.targets != IGNORE).reshape(len(batch.rows), -1).sum(1)
+        found.append((batch.rows, losses.double().reshape(len(batch.rows), -1).sum(1).cpu().numpy(), counts.numpy()))
+    nats, numbers = np.zeros(units), np.zeros(units, np.int64)
+    for rows, losses, counts in found:
+        nats[rows], numbers[rows] = losses, counts
+    return nats, numbers
 
 
 def perplexities(nll: float, tokens: int, facts: dict[str, Any]) -> dict[str, float]:
@@ -141,20 +177,27 @@ def samples(prepared: Prepared, split: str, hypotheses: list[str], count: int) -
     ]
 
 
-def translation_scores(found: list[str], references: list[str], target_lang: str) -> dict[str, Any]:
-    """SacreBLEU's BLEU and chrF with their signatures, and the share of lines equal to the reference, in percent."""
+def translation_scores(found: list[str], references: list[str], target_lang: str) -> tuple[dict[str, Any], np.ndarray]:
+    """SacreBLEU's BLEU and chrF with their signatures, and the share of lines equal to the reference, in percent.
+
+    And what BLEU is a function of the sums of, in sacreBLEU's tokenisation: of every line the lengths of hypothesis and
+    reference and its correct n-grams for n from 1 to 4, int16 (int32 where they are large) [N, 6]. A hypothesis of
+    length L has max(0, L - n + 1) n-grams.
+    """
     from sacrebleu.metrics.bleu import BLEU
     from sacrebleu.metrics.chrf import CHRF
 
     assert len(found) == len(references), "sacreBLEU would cut the longer list without a word"
     bleu, chrf = BLEU(tokenize=BLEU_TOKENIZERS.get(target_lang, "13a")), CHRF()
-    return {
-        "bleu": bleu.corpus_score(found, [references]).score,
+    counts = np.array(bleu._extract_corpus_statistics(found, [references]), np.int32)  # what `corpus_score` sums up
+    scores = {
+        "bleu": bleu._compute_score_from_stats(counts.sum(0).tolist()).score,
         "bleu_signature": str(bleu.get_signature()),
         "chrf": chrf.corpus_score(found, [references]).score,
         "chrf_signature": str(chrf.get_signature()),
         "exact_match": 100 * sum(a == b for a, b in zip(found, references, strict=True)) / len(references),
     }
+    return scores, counts[:, :6].astype(np.int16 if counts.max() < 2**15 else np.int32)
 
 
 def accuracy(found: list[str], wanted: list[str]) -> dict[str, float]:

@@ -46,7 +46,7 @@ def rescore(
     model.load_state_dict(saved["model"])
     written = []
     for split in splits or entry["scores"]:
-        numbers, hypotheses = score(model, prepared, split, config)
+        numbers, hypotheses, _ = score(model, prepared, split, config)
         target = folder / f"evaluation.{split}{_method(config.evaluation, entry['kind'])}.json"
         write_text(target, json.dumps({split: numbers}, indent=1) + "\n")
         if hypotheses:

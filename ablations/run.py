@@ -30,6 +30,7 @@ from ablations.stop import Stop
 from ablations.track.start import open_tracker
 from ablations.track.tracker import Tracker
 from ablations.trainer import Report, Trainer
+from ablations.units import pack_all
 from data.batch import BOS, EOS, PAD, UNK
 from data.loader import Loader, first_rows
 from data.prepare import prepare
@@ -273,11 +274,12 @@ def _known(found: dict[str, Any], plain: dict[str, Any], prepared: Prepared, res
 def _scores(
     config: RunConfig, model: Model, prepared: Prepared, folder: Path
 ) -> dict[str, dict[str, Any] | list[dict[str, str]]]:
-    """Scores of every split and some translations; all hypotheses go to `folder`, for paired tests."""
-    scores, shown = {}, []
+    """Scores of every split, what they are sums of, and some translations; all hypotheses go to `folder`."""
+    scores, units, shown = {}, {}, []
     for split in ["valid", *config.task.test]:
-        scores[split], hypotheses = score(model, prepared, split, config)
+        scores[split], hypotheses, of_split = score(model, prepared, split, config)
+        units[split] = pack_all(of_split)
         if hypotheses:
             write_text(folder / f"hypotheses.{split}.txt", "\n".join(hypotheses) + "\n")
             shown = samples(prepared, split, hypotheses, config.evaluation.samples)
-    return {"scores": scores, "samples": shown}
+    return {"scores": scores, "units": units, "samples": shown}

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.kernels.cross_entropy import CrossEntropy
+from models.kernels.cross_entropy import CHUNK, ELSEWHERE, CrossEntropy
 
 SMALL = 4  # a vocabulary of up to so many times the width is no bigger than a feed-forward layer: nothing to gain
 
@@ -57,3 +57,18 @@ def losses_of_logits(logits: Tensor, targets: Tensor, smoothing: float) -> tuple
     if not smoothing:
         return loss, loss
     return loss, (1 - smoothing) * loss - smoothing * log_p.mean(-1).masked_fill(none, 0.0).sum()
+
+
+def target_losses(states: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor) -> Tensor:
+    """The plain loss of each of targets [...] by itself, in float32 and without a gradient; 0 where there is none.
+
+    As in `summed_losses` all logits are never held at once.
+    """
+    flat, chosen = states.flatten(0, -2), targets.flatten()
+    rows = max(1, CHUNK.get(states.device.type, ELSEWHERE) // weight.shape[0])
+    found = torch.empty(len(chosen), device=states.device)
+    for start in range(0, len(chosen), rows):
+        part = slice(start, start + rows)
+        log_p = F.linear(flat[part], weight, bias).float().log_softmax(-1)
+        found[part] = -log_p.gather(-1, chosen[part, None].clamp(min=0))[:, 0]
+    return found.masked_fill_(chosen < 0, 0.0).view(targets.shape)

@@ -1,8 +1,10 @@
 """Scores against their definitions: slow, obvious twins, arithmetic done by hand, and sacreBLEU asked directly."""
 
+import itertools
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import sacrebleu
 import torch
@@ -10,13 +12,23 @@ from torch import nn
 
 from ablations import evaluator
 from ablations.config import EvaluationConfig, RunConfig, TrainerConfig
-from ablations.evaluator import accuracy, hypotheses, nats_per_token, perplexities, samples, score, translation_scores
+from ablations.evaluator import (
+    accuracy,
+    hypotheses,
+    nats_by_unit,
+    nats_per_token,
+    perplexities,
+    samples,
+    score,
+    translation_scores,
+)
 from ablations.model import build
 from ablations.track.outcome import flat
 from data.batch import BOS, EOS
 from data.config import CorpusConfig, TaskConfig, TokenizerConfig
 from data.prepare import prepare
 from data.prepared import Prepared
+from models.loss import summed_losses, target_losses
 from models.transformer import Classifier, LanguageModel, Translator
 from tests.ablations.cells import config
 
@@ -161,9 +173,14 @@ def test_scores_depend_on_the_model_alone(text: Prepared, pairs: Prepared, cache
         before = torch.get_rng_state()
         answers.append(score(model, prepared, "test", scoring(prepared, evaluation, batch)))
         assert torch.equal(before, torch.get_rng_state())
-    for numbers, found in answers[1:]:
-        assert found == answers[0][1]
-        assert flat({"": numbers}) == pytest.approx(flat({"": answers[0][0]}), rel=1e-6)
+    first = answers[0]
+    for numbers, found, units in answers[1:]:
+        assert found == first.hypotheses
+        assert flat({"": numbers}) == pytest.approx(flat({"": first.numbers}), rel=1e-6)
+        assert units.keys() == first.units.keys()
+        for name, array in units.items():  # which number belongs to which sentence or window, too
+            assert array.dtype == first.units[name].dtype
+            np.testing.assert_allclose(array, first.units[name], rtol=1e-5)
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
@@ -216,10 +233,88 @@ def test_word_perplexity_counts_newlines_where_the_task_says_so(text: Prepared, 
 
 def test_a_language_model_has_no_bleu_and_says_its_window(text: Prepared, cache: Path):
     model = language_model(text, cache)
-    numbers, found = score(model, text, "valid", scoring(text, EvaluationConfig(stride=4), 64))
+    numbers, found, _ = score(model, text, "valid", scoring(text, EvaluationConfig(stride=4), 64))
     assert found == [] and not {"bleu", "chrf", "exact_match", "beam"} & numbers.keys()
     assert numbers["window"] == {"context": 16, "stride": 4}
     assert score(model, text, "valid", scoring(text, EvaluationConfig(), 64))[0]["window"]["stride"] == 16
+
+
+# ---- what scores are sums of
+
+
+def bleu_of(sums: list[int]) -> float:
+    """Papineni et al. 2002 from the six sums, with sacreBLEU's smoothing: the n-th empty count in turn is 1 / 2^n."""
+    hypothesis, reference, *correct = sums[:6]
+    totals = sums[6:]
+    if not any(correct):
+        return 0.0
+    empty, logs = 0, 0.0
+    for right, total in zip(correct, totals, strict=True):
+        if total == 0:
+            return 0.0
+        empty += right == 0
+        logs += math.log((right or 0.5**empty) / total)
+    return 100 * min(1.0, math.exp(1 - reference / hypothesis)) * math.exp(logs / 4)
+
+
+def test_the_sentences_counts_add_up_to_bleu():
+    """Any subset of the sentences has the BLEU that sacreBLEU gives it: tests may draw sentences anew."""
+    found = ["The cat sat on the mat.", "I like to drink tea", "", "It is a nice day today.", "no", "tea , too ."]
+    wanted = [
+        "The cat sat on the mat.",
+        "I like to drink tea.",
+        "Yes.",
+        "It's a nice day today.",
+        "no",
+        "Green tea too.",
+    ]
+    scores, counts = translation_scores(found, wanted, "en")
+    assert (counts.shape, counts.dtype) == ((6, 6), np.int16)
+    assert counts[0].tolist() == [7, 7, 7, 6, 5, 4] and counts[2].tolist() == [0, 2, 0, 0, 0, 0]
+    for chosen in ([0, 1, 2, 3, 4, 5], [0], [1, 3], [2, 3, 5], [3, 3, 0]):
+        rows = counts[chosen].astype(int)
+        totals = [np.maximum(0, rows[:, 0] - n).sum() for n in range(4)]
+        own = [found[i] for i in chosen], [wanted[i] for i in chosen]
+        assert bleu_of([*rows.sum(0), *totals]) == pytest.approx(translation_scores(*own, "en")[0]["bleu"], abs=1e-9)
+    assert scores["bleu"] > 0
+
+
+def test_long_lines_are_counted_in_full():
+    line = "a " * 40_000
+    _, counts = translation_scores([line], [line], "en")
+    assert counts.dtype == np.int32 and counts[0].tolist() == [40_000, 40_000, 40_000, 39_999, 39_998, 39_997]
+
+
+@pytest.mark.parametrize("batch", [16, 50, 4000])
+def test_every_sentence_and_window_has_its_own_nats(text: Prepared, pairs: Prepared, batch: int):
+    """The twin reads one unit after the other, straight from the arrays."""
+    for prepared, stride in ((pairs, None), (text, None), (text, 5)):
+        model = Bigrams(prepared.tokenizer.size)
+        log_p = model.logits.detach().double().log_softmax(-1)
+        if prepared is text:
+            stream = prepared.stream("test").astype(int).tolist()
+            step, context, ends = stride or 16, 16, [0]
+            while ends[-1] < len(stream) - 1:
+                ends.append(min(len(stream) - 1, ends[-1] + (context if ends == [0] else step)))
+            units = [list(zip(stream[a:b], stream[a + 1 : b + 1], strict=True)) for a, b in itertools.pairwise(ends)]
+        else:
+            flat, offsets = prepared.side("test", "target")
+            sentences = [flat[a:b].astype(int).tolist() for a, b in itertools.pairwise(offsets)]
+            units = [list(zip([BOS, *ids[:-1]], ids, strict=True)) for ids in sentences]
+        nats, tokens = nats_by_unit(model, prepared, "test", scoring(prepared, EvaluationConfig(stride=stride), batch))
+        assert tokens.tolist() == [len(unit) for unit in units]
+        assert nats.tolist() == pytest.approx([-sum(log_p[a, b].item() for a, b in unit) for unit in units], rel=1e-5)
+
+
+@pytest.mark.parametrize("vocabulary", [12, 3000])
+def test_a_target_s_own_loss_adds_up_to_the_batch_s(vocabulary: int):
+    """Whatever is held at once: of the larger vocabulary a chunk is 349 of the 500 tokens."""
+    draw = torch.Generator().manual_seed(0)
+    states, weight = torch.randn(5, 100, 8, generator=draw), torch.randn(vocabulary, 8, generator=draw)
+    bias, targets = torch.randn(vocabulary, generator=draw), torch.randint(-1, vocabulary, (5, 100), generator=draw)
+    found = target_losses(states, weight, bias, targets)
+    assert found.shape == (5, 100) and (found[targets < 0] == 0).all() and (found[targets >= 0] > 0).all()
+    assert found.sum().item() == pytest.approx(summed_losses(states, weight, bias, targets, 0.0)[0].item(), rel=1e-5)
 
 
 # ---- translations
@@ -233,7 +328,7 @@ def test_translation_scores_are_sacrebleu_s_own(target: str, tokenizer: str):
     else:
         found = ["The cat sat on the mat.", "I like to drink tea", "It is a nice day today."]
         references = ["The cat sat on the mat.", "I like to drink tea.", "It's a nice day today."]
-    scores = translation_scores(found, references, target)
+    scores, _ = translation_scores(found, references, target)
     assert scores["bleu"] == sacrebleu.corpus_bleu(found, [references], tokenize=tokenizer).score
     assert scores["chrf"] == sacrebleu.corpus_chrf(found, [references]).score
     assert 0 < scores["bleu"] < 100 and 0 < scores["chrf"] < 100
@@ -247,7 +342,7 @@ def test_bleu_is_of_detokenised_text():
     """13a splits the full stop off by itself: a hypothesis that did so before gains nothing, and is not exact."""
     references = ["the small cat sleeps on the mat.", "we like green tea, too."]
     split = [line.replace(".", " .").replace(",", " ,") for line in references]
-    same, apart = (translation_scores(found, references, "en") for found in (references, split))
+    same, apart = (translation_scores(found, references, "en")[0] for found in (references, split))
     assert same["bleu"] == pytest.approx(100) and same["exact_match"] == 100
     assert apart["bleu"] == pytest.approx(100) and apart["exact_match"] == 0
 
@@ -324,19 +419,22 @@ def test_a_classifier_is_scored_sentence_by_sentence_whatever_the_batch(opinions
     model = classifier(opinions, cache)
     asked = scoring(opinions, EvaluationConfig(), batch)
     before = torch.get_rng_state()
-    numbers, found = score(model, opinions, "test", asked)
+    numbers, found, units = score(model, opinions, "test", asked)
     assert torch.equal(before, torch.get_rng_state())
     sentences = opinions.lines("test")
     labels = ["abc"[i % 3] for i in range(60)]
-    total, wanted = 0.0, []
+    costs, wanted = [], []
     with torch.no_grad():
         for sentence, label in zip(sentences, labels, strict=True):
             tokens = torch.tensor([[BOS, *opinions.tokenizer.encode(sentence)][:8]])
             log_p = model(tokens, torch.ones_like(tokens, dtype=torch.bool))[0].log_softmax(-1)
-            total -= log_p["abc".index(label)].item()
+            costs.append(-log_p["abc".index(label)].item())
             wanted.append("abc"[int(log_p.argmax())])
     assert found == wanted and len(set(found)) > 1
-    assert numbers["nll"] == pytest.approx(total / 60, rel=1e-5)
+    assert numbers["nll"] == pytest.approx(sum(costs) / 60, rel=1e-5)
+    assert units["nll"].tolist() == pytest.approx(costs, rel=1e-5)
+    assert units["right"].tolist() == [a == b for a, b in zip(wanted, labels, strict=True)]
+    assert {name: str(array.dtype) for name, array in units.items()} == {"right": "uint8", "nll": "float32"}
     right = sum(a == b for a, b in zip(found, labels, strict=True))
     assert numbers["accuracy"] == pytest.approx(100 * right / 60) and numbers["examples"] == 60
     assert not {"token_perplexity", "bleu", "window", "beam"} & numbers.keys()
