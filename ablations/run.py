@@ -15,6 +15,7 @@ from ablations import checkpoint, provenance, record
 from ablations.compose import to_plain
 from ablations.config import RunConfig, check
 from ablations.course import Course
+from ablations.decoding import decoding
 from ablations.device import Place, find_place
 from ablations.entry import announce, new_record, objective, training
 from ablations.evaluator import nats_per_token, samples, score
@@ -35,6 +36,7 @@ from data.batch import BOS, EOS, PAD, UNK
 from data.loader import Loader, first_rows
 from data.prepare import prepare
 from data.prepared import Prepared
+from models.transformer import Classifier
 
 
 @dataclass(frozen=True)
@@ -192,6 +194,8 @@ def _conclude(one: Begun, tracker: Tracker, facts: dict[str, Any]) -> float | Ex
             model = {"signature": entry["signature"], "model": course.model.state_dict()}
             checkpoint.save(course.folder / "model.pt", model)
             entry |= _scores(one.config, course.model, one.prepared, course.folder)
+            if not isinstance(course.model, Classifier):
+                entry["decoding"] = decoding(course.model, one.config.task.context)
         entry |= {"finished": provenance.now(), "seconds": round(time.time() - one.started, 1)}
         written = record.write(entry, one.config.paths.results)
         for leftover in ("checkpoint.pt", "best.pt"):
