@@ -1,7 +1,8 @@
-"""Every figure of a study, as PNG and SVG, from its records alone.
+"""Figures of a study, as PNG and SVG, from its records alone.
 
-python scripts/figures.py                   all studies -> results/figures/<study>/
-python scripts/figures.py --study demo      one study
+python scripts/figures.py                               all of all studies -> results/figures/<study>/
+python scripts/figures.py --study demo                  one study
+python scripts/figures.py --study demo --figure dots    one figure; --figure with a wrong name lists them
 """
 
 import argparse
@@ -20,9 +21,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, default=Path("results"), help="folder of results (results)")
     parser.add_argument("--study", action="append", help="a study; may be given several times (all)")
+    known = ", ".join(figures.FIGURES)
+    parser.add_argument("--figure", nargs="+", action="extend", metavar="NAME", help=f"of {known} (all)")
     given = parser.parse_args()
+    figures.check(given.figure or [])
     for study in record.asked(given.results, given.study):
-        written, left_out = figures.write(given.results, study)
+        written, left_out = figures.write(given.results, study, given.figure)
         for sentence in left_out:
             print(f"{study}: {sentence}")
         print(f"{study}: {', '.join(map(str, written)) or 'no figure'}")

@@ -1,0 +1,111 @@
+"""What the figures of one task of a study are made of: its runs by setting, each setting's look, the rows of tables."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from ablations import tables
+from ablations.figures.style import Look, looks
+from ablations.tables import Column, Row, Setting
+
+Record = dict[str, Any]
+Runs = dict[str, list[Record]]  # setting -> its runs, the baseline's first
+
+
+@dataclass(frozen=True)
+class Material:
+    """One task of a study."""
+
+    task: str
+    study: list[Record]  # every run of every task, whatever became of it
+    runs: Runs  # of this task, finished
+    looks: dict[str, Look]
+
+    @cached_property
+    def every(self) -> Runs:
+        """The runs of this task, finished or not."""
+        return by_setting([run for run in self.study if run["task"] == self.task])
+
+    @cached_property
+    def rows(self) -> dict[str, Row]:
+        """The tables' rows of this task by setting. Raises ValueError where runs cannot stand in one table."""
+        found = tables.rows(self.study, self.baseline)
+        return {label: row for row in found if (label := self._labels.get(row.setting)) is not None}
+
+    @cached_property
+    def columns(self) -> list[Column]:
+        """The headline scores of this task."""
+        return [column for column in tables.headline_columns(self.study) if column.task == self.task]
+
+    @property
+    def baseline(self) -> str:
+        """The strategy that others are compared with."""
+        return baseline_of(self.study)
+
+    @cached_property
+    def _labels(self) -> dict[Setting, str]:
+        named = tables.settings(self.study)
+        return short_labels({named[run["signature"]] for run in self.study if run["task"] == self.task})
+
+    def asked(self, key: str) -> Any:
+        """A field of the study's own configuration, such as its margin."""
+        return _own(self.study)[0]["config"]["study"].get(key)
+
+
+def materials(runs: list[Record]) -> list[Material]:
+    """Of each task; a setting has the same look in all of them."""
+    by_task: dict[str, list[Record]] = defaultdict(list)
+    for run in runs:
+        by_task[run["task"]].append(run)
+    shown = looks(label for _, found in sorted(by_task.items()) for label in by_setting(found))
+    result = []
+    for task, found in sorted(by_task.items()):
+        finished = {
+            label: mine
+            for label, group in by_setting(found).items()
+            if (mine := [run for run in group if run["status"] == "finished"])
+        }
+        if finished:
+            result.append(Material(task, runs, finished, shown))
+    return result
+
+
+def by_setting(runs: list[Record]) -> Runs:
+    """The runs of one task by setting, `study.baseline` first, by seed."""
+    named = tables.settings(runs)
+    baseline = baseline_of(runs)
+    labels = short_labels(named.values())
+    found: Runs = defaultdict(list)
+    for setting in sorted(labels, key=lambda setting: (setting.strategy != baseline, setting)):
+        mine = [run for run in runs if named[run["signature"]] == setting]
+        found[labels[setting]] = sorted(mine, key=lambda run: run["seed"])
+    return dict(found)
+
+
+def short_labels(settings: Iterable[Setting]) -> dict[Setting, str]:
+    """Setting -> its text, without what is off where the rest still tells all settings apart.
+
+    `position.kind=none` says that there is no `position.base`.
+    """
+    given = set(settings)
+    short = {setting: tuple(part for part in setting.rest if not part.endswith("=off")) for setting in given}
+    often = Counter((setting.strategy, rest) for setting, rest in short.items())
+
+    def label(setting: Setting) -> str:
+        rest = short[setting]
+        clear = rest and often[setting.strategy, rest] == 1
+        return ", ".join([setting.strategy, *(rest if clear else setting.rest)])
+
+    return {setting: label(setting) for setting in given}
+
+
+def baseline_of(runs: list[Record]) -> str:
+    """The strategy that the study of these runs compares others with."""
+    return _own(runs)[0]["config"]["study"].get("baseline") or "separate"
+
+
+def _own(runs: list[Record]) -> list[Record]:
+    """Without records that came from another study, whose baseline and margin are another's affair; all if all did."""
+    return [run for run in runs if run["config"]["study"]["name"] == run["study"]] or runs

@@ -1,0 +1,83 @@
+"""What a score costs: headline score against parameters, and against the numbers remembered per token."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from ablations.figures.canvas import Drawing, legend, legend_height, nothing
+from ablations.figures.intervals import HIGHER, bar, label, limits, words
+from ablations.figures.material import Material
+from ablations.figures.style import NARROW, WIDE
+from ablations.tables import SCORES
+
+COSTS = {"parameters": "parameters", "cache": "numbers cached per token"}
+SIDE = 6.0  # points between the markers of settings that cost the same
+Point = tuple[float, float]  # cost, score
+
+
+def draw(material: Material) -> Iterator[Drawing]:
+    """A marker per setting with its 95 % t interval; the line joins those that no cheaper setting is as good as.
+
+    Settings that cost the same stand side by side. A cost that all settings share has no panel.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import EngFormatter
+
+    column = next(iter(material.columns))
+    cells = {name: cell for name, row in material.rows.items() if (cell := row.cells.get(column)) and cell.summary}
+    spent = {name: costs(material, name) for name in cells if name in material.runs}
+    shown = [cost for cost in COSTS if len({spent[name].get(cost) for name in spent} - {None}) > 1]
+    if not shown:
+        yield nothing("all settings on record cost the same")
+        return
+    title, decimals = SCORES[column.score]
+    higher, width = column.score in HIGHER, NARROW if len(shown) == 1 else WIDE
+    figure = Figure(figsize=(width, 2.3 + legend_height(cells, width)))
+    panels = figure.subplots(1, len(shown), squeeze=False, sharey=True)[0]
+    summaries = {name: summary for name in spent if (summary := cells[name].summary)}
+    panels[0].set_ylim(limits([], summaries.values()))
+    sentences = [f"{title} of {column.split} against cost, mean with its 95 % t interval."]
+    for panel, cost in zip(panels, shown, strict=True):
+        points = {name: (found, summaries[name].mean) for name in spent if (found := spent[name].get(cost)) is not None}
+        line = front(points.values(), higher)
+        panel.plot(*zip(*line, strict=True), color="0.6", linewidth=1, drawstyle="steps-post", zorder=1)
+        for name, (x, y) in points.items():
+            alike = [other for other in points if points[other][0] == x]
+            aside = {"transform": _aside(panel, SIDE * (alike.index(name) - (len(alike) - 1) / 2))}
+            bar(panel, material.looks[name], x, summaries[name], upright=True, **aside)
+            panel.plot([x], [y], label=label(name, cells[name]), zorder=4, **material.looks[name].point, **aside)
+            sentences.append(
+                f"{label(name, cells[name])}: {x:,} {COSTS[cost]}, {title} {words(summaries[name], f'.{decimals}f')}."
+            )
+        panel.set(xlabel=COSTS[cost])
+        panel.margins(x=0.08)
+        panel.xaxis.set_major_formatter(EngFormatter(sep=" "))
+        panel.locator_params(axis="x", nbins=5)
+        best = ", ".join(name for name, point in points.items() if point in line)
+        sentences.append(f"No cheaper setting is as good as: {best} ({COSTS[cost]}).")
+    panels[0].set_ylabel(f"{title}, {column.split}\n({'higher' if higher else 'lower'} is better)")
+    legend(figure, panels, width)
+    yield Drawing(figure, f"Score and cost ({material.task})", " ".join(sentences))
+
+
+def _aside(panel: Any, points: float) -> Any:
+    """The panel's own coordinates, drawn so many points to the right."""
+    from matplotlib.transforms import ScaledTranslation
+
+    return panel.transData + ScaledTranslation(points / 72, 0, panel.figure.dpi_scale_trans)
+
+
+def costs(material: Material, name: str) -> dict[str, float | None]:
+    """Of a setting, as far as on record; what a translator remembers of the source counts, as if both were as long."""
+    budget = material.runs[name][0].get("budget") or {}
+    own, source = budget.get("cache_numbers_per_token"), budget.get("cache_numbers_per_source_token")
+    return {"parameters": budget.get("parameters"), "cache": own + (source or 0) if own is not None else None}
+
+
+def front(points: Iterable[Point], higher: bool) -> list[Point]:
+    """The points that no other beats in one of cost and score without losing in the other, the cheapest first."""
+    sign = 1 if higher else -1
+    line: list[Point] = []
+    for cost, score in sorted(points, key=lambda point: (point[0], -sign * point[1])):
+        if not line or sign * score > sign * line[-1][1]:
+            line.append((cost, score))
+    return line
