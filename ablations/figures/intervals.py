@@ -7,7 +7,6 @@ from ablations.figures.style import Look
 from ablations.stats import Summary
 from ablations.tables import Cell
 
-HIGHER = ("bleu", "chrf", "exact_match", "accuracy")  # better when higher; all other scores are better when lower
 BESIDE = 0.24  # of a row, between dots and mean
 
 

@@ -24,11 +24,6 @@ class Material:
     looks: dict[str, Look]
 
     @cached_property
-    def every(self) -> Runs:
-        """The runs of this task, finished or not."""
-        return by_setting([run for run in self.study if run["task"] == self.task])
-
-    @cached_property
     def rows(self) -> dict[str, Row]:
         """The tables' rows of this task by setting. Raises ValueError where runs cannot stand in one table."""
         found = tables.rows(self.study, self.baseline)
@@ -48,10 +43,6 @@ class Material:
     def _labels(self) -> dict[Setting, str]:
         named = tables.settings(self.study)
         return short_labels({named[run["signature"]] for run in self.study if run["task"] == self.task})
-
-    def asked(self, key: str) -> Any:
-        """A field of the study's own configuration, such as its margin."""
-        return _own(self.study)[0]["config"]["study"].get(key)
 
 
 def materials(runs: list[Record]) -> list[Material]:
@@ -102,10 +93,6 @@ def short_labels(settings: Iterable[Setting]) -> dict[Setting, str]:
 
 
 def baseline_of(runs: list[Record]) -> str:
-    """The strategy that the study of these runs compares others with."""
-    return _own(runs)[0]["config"]["study"].get("baseline") or "separate"
-
-
-def _own(runs: list[Record]) -> list[Record]:
-    """Without records that came from another study, whose baseline and margin are another's affair; all if all did."""
-    return [run for run in runs if run["config"]["study"]["name"] == run["study"]] or runs
+    """The strategy that the study of these runs compares others with; a record from another study has no say in it."""
+    own = [run for run in runs if run["config"]["study"]["name"] == run["study"]] or runs
+    return own[0]["config"]["study"].get("baseline") or "separate"

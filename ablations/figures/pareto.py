@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ablations.figures.canvas import Drawing, legend, legend_height, nothing
-from ablations.figures.intervals import HIGHER, bar, label, limits, words
+from ablations.figures.intervals import bar, label, limits, words
 from ablations.figures.material import Material
 from ablations.figures.style import NARROW, WIDE
 from ablations.tables import SCORES
@@ -30,7 +30,7 @@ def draw(material: Material) -> Iterator[Drawing]:
         yield nothing("all settings on record cost the same")
         return
     title, decimals = SCORES[column.score]
-    higher, width = column.score in HIGHER, NARROW if len(shown) == 1 else WIDE
+    higher, width = column.higher, NARROW if len(shown) == 1 else WIDE
     figure = Figure(figsize=(width, 2.3 + legend_height(cells, width)))
     panels = figure.subplots(1, len(shown), squeeze=False, sharey=True)[0]
     summaries = {name: summary for name in spent if (summary := cells[name].summary)}
