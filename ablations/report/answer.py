@@ -1,0 +1,153 @@
+"""The answer so far: the joined headline table, and what every setting costs against its baseline, study by study."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from ablations import tables, writers
+from ablations.report.parts import Record, Study
+from ablations.report.safe import significant
+
+HEADLINE = ("multi30k_headline", "wikitext2")  # what `make tables` joins
+BETTER_HIGH = ("bleu", "chrf", "exact_match", "accuracy")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Tables with what they are of and the command that makes each."""
+
+    grids: list[tuple[str, writers.Grid, str]]
+    refusals: list[str]
+    shifts: list[dict[str, Any]]
+
+
+def answer(studies: list[Study]) -> Answer:
+    """The headline studies in one table where both are there, else one headline table for each of them there is.
+
+    Where neither is, the headline table of every study stands in its own section only.
+    """
+    chosen = [study for study in studies if study.name in HEADLINE and study.runs]
+    grids, refusals = [], []
+    for group in [chosen] if len(chosen) == len(HEADLINE) else [[study] for study in chosen]:
+        runs = [run for study in group for run in study.runs]
+        words = " ".join(f"--study {study.name}" for study in group)
+        command = f"python scripts/tables.py {words}{' --join headline' if len(group) > 1 else ''} --print"
+        try:
+            grids += [(" and ".join(study.name for study in group), headline(runs), command)]
+        except ValueError as error:
+            refusals.append(str(error))
+    return Answer(grids, refusals, [shift for study in studies for shift in shifts(study)])
+
+
+def headline(runs: list[Record]) -> writers.Grid:
+    """The headline table of these runs."""
+    baseline = writers.baseline_of(runs)
+    return writers.headline_grid(tables.rows(runs, baseline), runs, baseline)
+
+
+def shifts(study: Study) -> list[dict[str, Any]]:
+    """Each headline difference to the baseline in percent of its score, larger is better, with interval and margin."""
+    found = []
+    for task in study.by_task:
+        runs = [run for run in study.runs if run["task"] == task]
+        try:
+            rows = tables.rows(runs, writers.baseline_of(study.runs))
+        except ValueError:
+            return []
+        for column in tables.headline_columns(runs):
+            for row in rows:
+                cell = row.cells.get(column)
+                if cell is None or cell.comparison is None or cell.summary is None:
+                    continue
+                difference = cell.comparison.difference
+                base = cell.summary.mean - difference.mean  # of the pairs, near enough for a scale
+                base = _base(rows, column, row) or base
+                if base:
+                    found.append(_shift(study, column, row, difference, base, runs[0]["config"]["study"]))
+    return found
+
+
+def _base(rows: list[tables.Row], column: tables.Column, row: tables.Row) -> float | None:
+    bases = [base for base in rows if base.baseline and column in base.cells]
+    same = [base for base in bases if base.setting.rest == row.setting.rest] or bases
+    summary = same[0].cells[column].summary if same else None
+    return summary.mean if summary else None
+
+
+def _shift(study: Study, column: Any, row: tables.Row, difference: Any, base: float, said: dict[str, Any]) -> dict[str, Any]:
+    sign = 1 if column.score in BETTER_HIGH else -1
+    percent = [None if x is None else 100 * sign * x / base for x in (difference.mean, difference.low, difference.high)]
+    mean, *ends = percent
+    ends = sorted(end for end in ends if end is not None)
+    low, high = ends if len(ends) == 2 else (None, None)
+    margin = None
+    if column.score == "bleu" and said.get("margin_bleu") is not None:
+        margin = 100 * said["margin_bleu"] / base
+    if column.score == "token_perplexity" and said.get("margin_perplexity") is not None:
+        margin = 100 * said["margin_perplexity"]
+    decimals = tables.SCORES[column.score][1]
+    return {
+        "study": study.name,
+        "task": column.task,
+        "strategy": row.setting.strategy,
+        "setting": str(row.setting),
+        "score": tables.SCORES[column.score][0],
+        "difference": f"{difference.mean:+.{decimals}f}",
+        "n": difference.n,
+        **{key: significant(x) for key, x in (("mean", mean), ("low", low), ("high", high), ("margin", margin))},
+    }
+
+
+def spec() -> dict[str, Any]:
+    """Over the dataset `shifts`, one row each; `row` names it."""
+    place = {"field": "row", "type": "nominal", "title": None, "sort": None, "axis": {"labelLimit": 230}}
+    tips = [
+        {"field": "study"},
+        {"field": "task"},
+        {"field": "setting"},
+        {"field": "score"},
+        {"field": "difference", "title": "difference"},
+        {"field": "mean", "type": "quantitative", "format": "+.2f", "title": "percent, + is better"},
+        {"field": "low", "type": "quantitative", "format": "+.2f", "title": "95 % from"},
+        {"field": "high", "type": "quantitative", "format": "+.2f", "title": "95 % to"},
+        {"field": "margin", "type": "quantitative", "format": ".2f", "title": "margin, percent"},
+        {"field": "n", "type": "quantitative", "title": "pairs"},
+    ]
+    title = "difference to the baseline, % of its score (right of zero is better)"
+    return {
+        "width": "container",
+        "height": {"step": 22},
+        "data": {"name": "shifts"},
+        "encoding": {"y": place, "color": {"field": "score", "type": "nominal", "title": "score"}},
+        "layer": [
+            {
+                "transform": [
+                    {"filter": "isValid(datum.margin)"},
+                    {"calculate": "-datum.margin", "as": "lower"},
+                ],
+                "mark": {"type": "bar", "opacity": 0.3, "height": 14, "color": "#888888", "tooltip": None},
+                "encoding": {
+                    "x": {"field": "lower", "type": "quantitative"},
+                    "x2": {"field": "margin"},
+                    "color": {"value": "#888888"},
+                },
+            },
+            {"mark": {"type": "rule", "strokeWidth": 1}, "encoding": {"x": {"datum": 0}, "y": None, "color": {"value": "#888888"}}},
+            {
+                "transform": [{"filter": "isValid(datum.low)"}],
+                "mark": {"type": "rule", "strokeWidth": 2.5, "clip": True},
+                "encoding": {
+                    "x": {"field": "low", "type": "quantitative", "title": title},
+                    "x2": {"field": "high"},
+                    "tooltip": tips,
+                },
+            },
+            {
+                "mark": {"type": "point", "filled": True, "size": 80, "clip": True},
+                "encoding": {
+                    "x": {"field": "mean", "type": "quantitative"},
+                    "shape": {"field": "score", "type": "nominal", "title": "score"},
+                    "tooltip": tips,
+                },
+            },
+        ],
+    }

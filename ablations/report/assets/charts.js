@@ -1,0 +1,157 @@
+// Learning curves, scores and costs, and the differences of all studies.
+
+/** A section whose first choice is one of `entries`; hidden where there is none. */
+function section(id, entries, select, changed) {
+  if (!entries.length) {
+    byId(id).replaceChildren(byId(`${id}-title`), make("p", { class: "note" }, "Nothing of this kind is on record."));
+    return false;
+  }
+  offer(select, entries.map((entry, index) => label(index, entry)), entries.findIndex((entry) => entry.study === "headline"));
+  select.addEventListener("change", changed);
+  return true;
+}
+
+// Learning curves
+
+const curve = () => DATA.curves[Number(byId("curves-study").value)];
+
+function newCurves() {
+  const { settings, lines } = curve();
+  const seeds = [...new Set(lines.map((line) => line.seed))].sort((a, b) => a - b);
+  boxes(byId("curves-seeds"), seeds, drawCurves);
+  boxes(byId("curves-settings"), settings, drawCurves);
+  byId("curves-seeds").seeds = seeds;
+  const there = Object.entries(DATA.losses).filter(([name]) => lines.some((line) => line[name]));
+  offer(byId("curves-loss"), there);
+  drawCurves();
+}
+
+function drawCurves() {
+  const { settings, lines, steps, label: title } = curve();
+  const loss = byId("curves-loss").value;
+  const seeds = new Set(ticked(byId("curves-seeds")).map((index) => byId("curves-seeds").seeds[index]));
+  const wanted = new Set(ticked(byId("curves-settings")));
+  const points = lines
+    .filter((line) => line[loss] && seeds.has(line.seed) && wanted.has(line.setting))
+    .flatMap((line) => {
+      const [at, values] = line[loss];
+      return values.map((value, index) => ({ setting: settings[line.setting], seed: line.seed, step: steps[at][index], value }));
+    });
+  const spec = dressed(structuredClone(SPECS.curves), settings.filter((_, index) => wanted.has(index)));
+  spec.encoding.color.scale.range = keep(settings, wanted, colours());
+  for (const layer of spec.layer) {
+    for (const [channel, marks] of [["strokeDash", DATA.marks.dashes], ["shape", DATA.marks.markers]]) {
+      if (layer.encoding[channel]) layer.encoding[channel].scale.range = keep(settings, wanted, marks);
+    }
+  }
+  if (!byId("curves-each").checked) spec.layer.splice(1, 1);
+  if (byId("curves-log").checked) spec.encoding.x.scale = { type: "log" };
+  const last = lastValues(points);
+  const rows = last.map(({ setting, step, values }) => [setting, short(step), short(mean(values)), short(Math.min(...values)), short(Math.max(...values)), values.length]);
+  numbers(byId("curves-table"), `${title}, ${DATA.losses[loss]}, at the last step`, ["setting", "step", "mean", "smallest", "largest", "seeds"], rows);
+  const ordered = last.toSorted((a, b) => mean(a.values) - mean(b.values));
+  const says = ordered.length
+    ? `${title}, ${DATA.losses[loss]} at the end: ${ordered.map(({ setting, values }) => `${setting} ${short(mean(values), 4)}`).join("; ")}.`
+    : "No curve is chosen.";
+  byId("curves-says").textContent = says;
+  draw(byId("curves-plot"), spec, { points }, says);
+}
+
+const keep = (settings, wanted, marks) => settings.map((_, index) => marks[index % marks.length]).filter((_, index) => wanted.has(index));
+
+/** Per setting the values at the last step that all its seeds have. */
+function lastValues(points) {
+  const settings = [...new Set(points.map((point) => point.setting))];
+  return settings.map((setting) => {
+    const mine = points.filter((point) => point.setting === setting);
+    const ends = new Map(mine.map((point) => [point.seed, point.step]));
+    const step = Math.min(...ends.values());
+    return { setting, step, values: mine.filter((point) => point.step === step).map((point) => point.value) };
+  });
+}
+
+if (section("curves", DATA.curves, byId("curves-study"), newCurves)) {
+  for (const id of ["curves-loss", "curves-each", "curves-log"]) byId(id).addEventListener("change", drawCurves);
+  drawn.push(drawCurves);
+  newCurves();
+}
+
+// Scores and costs
+
+const scored = () => DATA.scores[Number(byId("scores-study").value)];
+
+function newScores() {
+  offer(byId("scores-score"), scored().scores.map((score, index) => [String(index), score.title]));
+  const there = Object.entries(DATA.costs).filter(([name]) => scored().costs.some((cost) => name in cost));
+  offer(byId("costs-cost"), there);
+  drawScores();
+}
+
+function drawScores() {
+  const { settings, scores, label: title } = scored();
+  const score = scores[Number(byId("scores-score").value)] || scores[0];
+  const cells = score.cells.map(([setting, average, low, high, seeds]) => ({ index: setting, setting: settings[setting], mean: average, low, high, n: Object.keys(seeds).length }));
+  const seeds = score.cells.flatMap(([setting, , , , found]) => Object.entries(found).map(([seed, value]) => ({ setting: settings[setting], seed: Number(seed), value })));
+  const spec = dressed(structuredClone(SPECS.seeds), settings);
+  spec.encoding.y.sort = settings;
+  spec.encoding.y.axis.labelLimit = byId("seeds-plot").clientWidth < 640 ? 130 : 260;
+  spec.layer[2].encoding.x.title = score.title;
+  const rows = cells.map((cell) => [cell.setting, short(cell.mean), short(cell.low), short(cell.high), cell.n, seeds.filter((seed) => seed.setting === cell.setting).map((seed) => short(seed.value)).join(", ")]);
+  numbers(byId("seeds-table"), `${title}, ${score.title}`, ["setting", "mean", "95 % from", "to", "seeds", "each seed"], rows);
+  const says = `${title}, ${score.title}: ${cells.map((cell) => `${cell.setting} ${short(cell.mean, 4)}`).join("; ")}.`;
+  byId("seeds-says").textContent = says;
+  draw(byId("seeds-plot"), spec, { cells, seeds }, says);
+  drawCosts(settings, cells, score.title, title);
+}
+
+function drawCosts(settings, cells, score, title) {
+  const cost = byId("costs-cost").value;
+  const points = cells.map((cell) => ({ ...cell, cost: scored().costs[cell.index][cost] })).filter((cell) => cell.cost !== undefined);
+  const spec = dressed(structuredClone(SPECS.costs), settings);
+  spec.encoding.x.title = DATA.costs[cost];
+  spec.layer[1].encoding.y.title = score;
+  numbers(byId("costs-table"), `${title}, ${score} against ${DATA.costs[cost]}`, ["setting", DATA.costs[cost], "mean score"], points.map((point) => [point.setting, short(point.cost, 9), short(point.mean)]));
+  const says = points.length ? `${title}, ${score} against ${DATA.costs[cost]}: ${points.map((point) => `${point.setting} ${short(point.cost, 9)} and ${short(point.mean, 4)}`).join("; ")}.` : "This cost is not on record.";
+  byId("costs-says").textContent = says;
+  draw(byId("costs-plot"), spec, { cells: points }, says);
+}
+
+if (section("scores", DATA.scores, byId("scores-study"), newScores)) {
+  byId("scores-score").addEventListener("change", drawScores);
+  byId("costs-cost").addEventListener("change", drawScores);
+  drawn.push(drawScores);
+  newScores();
+}
+
+// Differences of all studies
+
+function drawShifts() {
+  const strategy = byId("shifts-strategy").value;
+  const mine = DATA.shifts.filter((shift) => !strategy || shift.strategy === strategy);
+  const several = new Set(mine.map((shift) => `${shift.study} ${shift.setting}`)).size < mine.length;
+  const shifts = mine.map((shift) => ({ ...shift, row: `${shift.study}: ${shift.setting}${several ? `, ${shift.task}, ${shift.score}` : ""}` }));
+  const spec = structuredClone(SPECS.shifts);
+  spec.encoding.y.sort = shifts.map((shift) => shift.row);
+  spec.encoding.y.axis.labelLimit = byId("shifts-plot").clientWidth < 640 ? 130 : 340;
+  // An interval of two pairs is as wide as the page of all others: the picture ends where the dots do, and a bit.
+  const middle = shifts.flatMap((shift) => [shift.mean, shift.margin || 0, -(shift.margin || 0)]);
+  const [low, high] = [Math.min(0, ...middle), Math.max(0, ...middle)];
+  const room = 0.25 * (high - low) || 1;
+  spec.layer[2].encoding.x.scale = { domain: [low - room, high + room], nice: true };
+  const percent = (value) => (value === null ? "—" : `${value > 0 ? "+" : ""}${short(value, 3)} %`);
+  const rows = shifts.map((shift) => [shift.row, shift.score, shift.difference, percent(shift.mean), percent(shift.low), percent(shift.high), shift.margin === null ? "—" : `${short(shift.margin, 3)} %`, shift.n]);
+  numbers(byId("shifts-table"), "Differences to the baseline of each study, + is better", ["study: setting", "score", "difference", "percent", "95 % from", "to", "margin", "pairs"], rows);
+  const count = (test) => shifts.filter(test).length;
+  const says = `Of ${shifts.length} differences${strategy ? ` of ${strategy}` : ""}, ${count((shift) => shift.high !== null && shift.high < 0)} are worse than the baseline with their whole interval, ${count((shift) => shift.low !== null && shift.low > 0)} better; the others' intervals hold zero, or there is none. Bars end at the edge of the picture; the table has them whole.`;
+  byId("shifts-says").textContent = says;
+  draw(byId("shifts-plot"), spec, { shifts }, says);
+}
+
+if (byId("shifts-strategy")) {
+  const strategies = [...new Set(DATA.shifts.map((shift) => shift.strategy))].sort();
+  offer(byId("shifts-strategy"), [["", "all"], ...strategies.map((name) => [name, name])], "shared");
+  if (strategies.includes("shared")) byId("shifts-strategy").value = "shared";
+  byId("shifts-strategy").addEventListener("change", drawShifts);
+  drawn.push(drawShifts);
+  drawShifts();
+}

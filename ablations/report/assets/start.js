@@ -1,0 +1,107 @@
+// What all sections use: elements, choices, tables of numbers, and charts in the colours of the page.
+
+const DATA = JSON.parse(document.getElementById("data").textContent);
+const SPECS = DATA.specs;
+const DARK = window.matchMedia("(prefers-color-scheme: dark)");
+const drawn = []; // functions that draw a chart again when light turns to dark
+
+const byId = (id) => document.getElementById(id);
+const range = (length) => Array.from({ length }, (_, index) => index);
+const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
+const short = (value, digits = 5) =>
+  value === null || value === undefined ? "—" : Number(value.toPrecision(digits)).toLocaleString("en-GB", { maximumSignificantDigits: digits });
+
+/** An element with attributes and children; text stays text. */
+function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) if (value !== null) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}
+
+/** Puts choices, [value, text] each, into a select; keeps what was chosen where it is still there. */
+function offer(select, choices, preferred) {
+  const before = select.value || preferred;
+  select.replaceChildren(...choices.map(([value, text]) => make("option", { value }, text)));
+  if (before !== undefined && choices.some(([value]) => String(value) === String(before))) select.value = before;
+}
+
+/** Boxes to tick in a fieldset, all ticked; `changed` is called with each change. */
+function boxes(fieldset, names, changed) {
+  const legend = fieldset.querySelector("legend");
+  const labels = names.map((name, index) => {
+    const box = make("input", { type: "checkbox", value: index });
+    box.checked = true;
+    box.addEventListener("change", changed);
+    return make("label", {}, box, " ", make("bdi", {}, String(name)));
+  });
+  fieldset.replaceChildren(legend, ...labels);
+}
+
+const ticked = (fieldset) => [...fieldset.querySelectorAll("input:checked")].map((box) => Number(box.value));
+
+/** The numbers behind a chart. */
+function numbers(box, caption, header, rows) {
+  const head = make("tr", {}, ...header.map((text) => make("th", { scope: "col" }, text)));
+  const body = rows.map(([first, ...rest]) =>
+    make("tr", {}, make("th", { scope: "row" }, make("bdi", {}, String(first))), ...rest.map((text) => make("td", { class: "number" }, String(text))))
+  );
+  box.replaceChildren(make("table", {}, make("caption", {}, caption), make("thead", {}, head), make("tbody", {}, ...body)));
+}
+
+const colours = () => DATA.marks.colours.map((colour) => (DARK.matches && colour === "#000000" ? "#FFFFFF" : colour));
+
+/** The marks that each setting has in the figures, too: the scales of a spec's encodings of `setting`. */
+function dressed(spec, settings) {
+  const ranges = { color: colours(), shape: DATA.marks.markers, strokeDash: DATA.marks.dashes };
+  const walk = (part) => {
+    if (Array.isArray(part)) return part.map(walk);
+    if (part === null || typeof part !== "object") return part;
+    return Object.fromEntries(
+      Object.entries(part).map(([key, value]) => {
+        const own = key in ranges && value && value.field === "setting";
+        if (!own) return [key, walk(value)];
+        const scale = { domain: settings, range: settings.map((_, index) => ranges[key][index % ranges[key].length]) };
+        return [key, { ...value, scale }];
+      })
+    );
+  };
+  return walk(spec);
+}
+
+/** The look of charts: that of the page, whose colours it reads from the style. */
+function look(width) {
+  const style = getComputedStyle(document.documentElement);
+  const colour = (name) => style.getPropertyValue(name).trim();
+  const text = { labelColor: colour("--text"), titleColor: colour("--text"), labelFontSize: 12, titleFontSize: 12, titleFontWeight: "normal" };
+  return {
+    background: "transparent",
+    font: style.getPropertyValue("--sans"),
+    view: { stroke: null },
+    range: { category: colours(), symbol: DATA.marks.markers },
+    axis: { ...text, gridColor: colour("--line"), domainColor: colour("--quiet"), tickColor: colour("--quiet"), labelOverlap: true },
+    legend: { ...text, orient: "bottom", direction: width < 640 ? "vertical" : "horizontal", columns: width < 640 ? 1 : 3, labelLimit: Math.min(320, width - 60), symbolSize: 90, symbolStrokeWidth: 2 },
+  };
+}
+
+/** Draws a spec with datasets into a box. `says` is what those hear who cannot see it. */
+async function draw(box, spec, datasets, says) {
+  const config = look(box.clientWidth || 640);
+  const options = {
+    ast: true, // the library's own interpreter: the page forbids evaluation of text as code
+    renderer: "svg",
+    actions: false,
+    tooltip: { theme: DARK.matches ? "dark" : "light" },
+    config,
+  };
+  const turn = (box.turn = (box.turn || 0) + 1);
+  if (box.view) box.view.finalize();
+  const holder = make("div", { class: "holder" });
+  box.replaceChildren(holder);
+  const result = await vegaEmbed(holder, { $schema: "https://vega.github.io/schema/vega-lite/v6.json", description: says, datasets, ...spec }, options);
+  if (turn === box.turn) box.view = result;
+  else result.finalize();
+}
+
+const label = (index, entry) => [String(index), entry.label];
+DARK.addEventListener("change", () => drawn.forEach((again) => again()));

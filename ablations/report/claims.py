@@ -1,0 +1,88 @@
+"""The verdict on each claim with its effects, as the claims' own functions decide it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ablations.claims import pages, schema
+from ablations.claims.verdict import Decision
+from ablations.claims.write import verdict
+from ablations.report.runs import NOTHING
+
+ORDER = ("supported", "partly", "refuted", "undecided", "refused")
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one part of a claim came to."""
+
+    verdict: str
+    says: str
+    effect: str
+    interval: str
+    n: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """A claim; `missing` is what would decide it, or why it was refused."""
+
+    id: str
+    verdict: str
+    question: str = ""
+    statement: str = ""
+    note: str = ""
+    prediction: str = ""
+    tested: str = ""
+    change: str = ""
+    parts: tuple[Part, ...] = ()
+    missing: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
+
+
+def lines(results: Path, conf: Path = schema.CONF) -> list[Line]:
+    """All claims of `conf/claim/`, decided. The exact checks among them load torch and take some seconds."""
+    found = []
+    for file in schema.files(conf):
+        try:
+            decided = verdict(file, results, conf)
+        except ValueError as error:
+            found.append(Line(file.stem, "refused", missing=(str(error),), commands=(command(file.stem),)))
+            continue
+        claim = decided.claim
+        prose = {key: getattr(claim, key) for key in ("question", "statement", "note", "prediction", "tested", "change")}
+        found.append(
+            Line(
+                claim.id,
+                decided.verdict,
+                **prose,
+                parts=tuple(map(_part, decided.decisions)),
+                missing=tuple(decided.missing),
+                commands=tuple(pages.commands(claim)),
+            )
+        )
+    return found
+
+
+def command(claim: str) -> str:
+    """What prints a claim again."""
+    return f"python scripts/claims.py {claim}"
+
+
+def counts(found: list[Line]) -> dict[str, int]:
+    """Verdict -> number of claims."""
+    return {name: count for name in ORDER if (count := sum(line.verdict == name for line in found))}
+
+
+def _part(decision: Decision) -> Part:
+    part = decision.part
+    says = f"{part.says} " if part.says else ""
+    if isinstance(part, schema.Exact):
+        counted = [finding.holds for finding in decision.outcome.findings if not finding.remark] if decision.outcome else []
+        effect = f"{sum(counted)} of {len(counted)} findings hold"
+        return Part(decision.verdict, f"{says}Exact check {part.check}.", effect, "exact", NOTHING)
+    region = f"{says}The claim predicts {pages._region(part.region, part.unit)}."
+    summary = decision.effect.summary if decision.effect else None
+    if summary is None:
+        return Part(decision.verdict, region, NOTHING, NOTHING, "0")
+    effect = f"{pages._signed(summary.mean)} {part.unit.split(' (')[0]} ({pages._terms(part)})"
+    return Part(decision.verdict, region, effect, pages._interval(summary.low, summary.high), str(summary.n))

@@ -1,0 +1,149 @@
+"""Scores: every seed as a dot beside the mean and its interval, against what a setting costs, and over all studies."""
+
+from typing import Any
+
+from ablations import tables
+from ablations.report.parts import Record, Study, shown
+from ablations.report.safe import significant
+
+COSTS = {
+    "parameters": "parameters",
+    "projection_d2": "query, key and value maps (d²)",
+    "flops_per_token": "FLOPs per token",
+    "cache_numbers_per_token": "numbers in the cache per token",
+}
+SETTING = {"field": "setting", "type": "nominal", "title": "setting"}
+
+
+def data(studies: list[Study]) -> list[dict[str, Any]]:
+    """Per study and task: settings with their costs, and per score its cells, [setting, mean, low, high, seeds]."""
+    found = []
+    for study in studies:
+        for task, runs in study.by_task.items():
+            mine = [run for run in study.runs if run["task"] == task]
+            try:
+                rows = tables.rows(mine, baseline_of(study))
+            except ValueError:  # the study's own section says why its runs cannot stand in one table
+                continue
+            first = tables.headline_columns(mine)
+            columns = sorted(tables.all_columns(mine), key=lambda column: column not in first)
+            if columns:
+                found.append(
+                    {
+                        "label": shown(study, task),
+                        "study": study.name,
+                        "settings": list(runs),
+                        "costs": [_costs(group) for group in runs.values()],
+                        "scores": [_score(column, rows, list(runs)) for column in columns],
+                    }
+                )
+    return found
+
+
+def baseline_of(study: Study) -> str:
+    """The strategy with which a study compares others, by its first record."""
+    from ablations import writers
+
+    return writers.baseline_of(study.runs)
+
+
+def _score(column: tables.Column, rows: list[tables.Row], settings: list[str]) -> dict[str, Any]:
+    cells = []
+    for row in rows:
+        cell = row.cells.get(column)
+        if cell is not None and cell.summary is not None and str(row.setting) in settings:
+            summary = cell.summary
+            numbers = [significant(number) for number in (summary.mean, summary.low, summary.high)]
+            seeds = {str(seed): significant(score) for seed, score in sorted(cell.scores.items())}
+            cells.append([settings.index(str(row.setting)), *numbers, seeds])
+    return {"title": f"{tables.SCORES[column.score][0]}, {column.split}", "cells": cells}
+
+
+def _costs(runs: list[Record]) -> dict[str, Any]:
+    budget = next((run["budget"] for run in runs if run.get("budget")), {})
+    return {key: significant(budget[key], 8) for key in COSTS if budget.get(key) is not None}
+
+
+def seeds_spec() -> dict[str, Any]:
+    """Over the dataset `cells` (setting, mean, low, high, n) and `seeds` (setting, seed, value)."""
+    return {
+        "width": "container",
+        "height": {"step": 34},
+        "encoding": {
+            "y": {**SETTING, "title": None, "sort": None, "axis": {"labelLimit": 190}},
+            "color": {**SETTING, "legend": None},
+        },
+        "layer": [
+            {
+                "data": {"name": "cells"},
+                "transform": [{"filter": "isValid(datum.low)"}],
+                "mark": {"type": "rule", "strokeWidth": 3, "opacity": 0.45},
+                "encoding": {
+                    "x": {"field": "low", "type": "quantitative", "scale": {"zero": False}},
+                    "x2": {"field": "high"},
+                    "tooltip": _tips(),
+                },
+            },
+            {
+                "data": {"name": "cells"},
+                "mark": {"type": "tick", "thickness": 3, "size": 20},
+                "encoding": {"x": {"field": "mean", "type": "quantitative"}, "tooltip": _tips()},
+            },
+            {
+                "data": {"name": "seeds"},
+                "mark": {"type": "point", "filled": True, "size": 60, "opacity": 0.9},
+                "encoding": {
+                    "x": {"field": "value", "type": "quantitative", "title": "score"},
+                    "shape": {**SETTING, "legend": None},
+                    "tooltip": [
+                        {"field": "setting"},
+                        {"field": "seed", "type": "quantitative"},
+                        {"field": "value", "type": "quantitative", "format": ",.5~r", "title": "score"},
+                    ],
+                },
+            },
+        ],
+    }
+
+
+def costs_spec() -> dict[str, Any]:
+    """Over the dataset `cells`: setting, cost, mean, low, high, n."""
+    cost = {"field": "cost", "type": "quantitative", "scale": {"zero": False, "padding": 14}}
+    return {
+        "width": "container",
+        "height": 320,
+        "data": {"name": "cells"},
+        "encoding": {"x": cost, "color": SETTING},
+        "layer": [
+            {
+                "transform": [{"filter": "isValid(datum.low)"}],
+                "mark": {"type": "rule", "strokeWidth": 2},
+                "encoding": {
+                    "y": {"field": "low", "type": "quantitative", "scale": {"zero": False}},
+                    "y2": {"field": "high"},
+                    "opacity": {"condition": {"param": "chosen", "value": 0.5}, "value": 0.1},
+                },
+            },
+            {
+                "params": [{"name": "chosen", "select": {"type": "point", "fields": ["setting"]}, "bind": "legend"}],
+                "mark": {"type": "point", "filled": True, "size": 110},
+                "encoding": {
+                    "y": {"field": "mean", "type": "quantitative", "title": "score"},
+                    "shape": SETTING,
+                    "opacity": {"condition": {"param": "chosen", "value": 1}, "value": 0.15},
+                    "tooltip": [*_tips(), {"field": "cost", "type": "quantitative", "format": ",", "title": "cost"}],
+                },
+            },
+        ],
+    }
+
+
+def _tips() -> list[dict[str, Any]]:
+    number = {"type": "quantitative", "format": ",.5~r"}
+    return [
+        {"field": "setting"},
+        {"field": "mean", **number},
+        {"field": "low", **number, "title": "95 % from"},
+        {"field": "high", **number, "title": "95 % to"},
+        {"field": "n", "type": "quantitative", "title": "seeds"},
+    ]

@@ -1,0 +1,138 @@
+"""A study's section: what was asked and expected, what is there and what is missing, its tables, its cost."""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ablations import record as records
+from ablations import tables, writers
+from ablations.claims.schema import Study as Plan
+from ablations.compose import CONF
+from ablations.report import planned
+from ablations.report.parts import Record, Study
+from ablations.report.runs import NOTHING, seconds
+
+MANY = (("processes", "process", "es"), ("threads", "thread", "s"))
+
+
+@dataclass(frozen=True)
+class Section:
+    """What the page says of a study."""
+
+    name: str
+    about: dict[str, str]  # question, prediction, baseline, margin, ... in words
+    counts: str
+    missing: list[str] | None  # planned runs without a record; none: no file plans the study
+    grids: list[writers.Grid]
+    refusal: str  # why there are no tables
+    train: str
+    tables: str
+    took: str
+    machines: list[str]
+
+    @property
+    def state(self) -> str:
+        """In a word or two."""
+        if self.refusal and not self.grids:
+            return "no table"
+        return "unplanned" if self.missing is None else "PARTIAL" if self.missing else "complete"
+
+
+def section(study: Study, results: Path) -> Section:
+    """Of one study, from its records and the file that plans it."""
+    refusal, grids, missing = study.refusal, [], None
+    if study.runs:
+        try:
+            grids = grids_of(study.runs)
+        except ValueError as error:
+            refusal = str(error)
+        missing = planned.missing(results, study.name, study.runs)
+    return Section(
+        study.name,
+        about(study.runs),
+        counts(study.runs),
+        missing,
+        grids,
+        refusal,
+        train(study.name),
+        f"python scripts/tables.py --study {study.name} --print",
+        took(study.runs),
+        machines(study.runs),
+    )
+
+
+def train(name: str) -> str:
+    """The command that makes the study's runs; of one that no file plans, the commands are the runs' own."""
+    if not (CONF / "study" / f"{name}.yaml").is_file():
+        return ""
+    return f"python train.py study={name}{' paths.corpora=FOLDER' if Plan.read(CONF, name).files else ''}"
+
+
+def grids_of(runs: list[Record]) -> list[writers.Grid]:
+    """The tables that `scripts/tables.py` makes of these runs, the headline first; none where no run is finished."""
+    if not any(run["status"] == "finished" for run in runs):
+        return []
+    baseline = writers.baseline_of(runs)
+    table = tables.rows(runs, baseline)
+    return [writers.headline_grid(table, runs, baseline), *writers.comparison_grids(table, runs, baseline)]
+
+
+def about(runs: list[Record]) -> dict[str, str]:
+    """Question, prediction and margin as they stand in the records of the study itself."""
+    own = [run for run in runs if run["config"]["study"]["name"] == run["study"]] or runs
+    if not own:
+        return {}
+    said = own[0]["config"]["study"]
+    found = {key: str(said[key]) for key in ("question", "prediction") if said.get(key)}
+    found["baseline"] = said.get("baseline") or "separate"
+    found["margin"] = margin(said)
+    return found
+
+
+def margin(said: dict[str, Any]) -> str:
+    """What the study called small before its first run."""
+    sizes = []
+    if said.get("margin_bleu") is not None:
+        sizes.append(f"{said['margin_bleu']:g} BLEU")
+    if said.get("margin_perplexity") is not None:
+        sizes.append(f"{100 * said['margin_perplexity']:g} % of perplexity")
+    return " and ".join(sizes) or str(said.get("without_margin") or "none was fixed")
+
+
+def counts(runs: list[Record]) -> str:
+    """Such as "18 runs: 17 finished, 1 diverged"."""
+    by_status = Counter(run["status"] for run in runs)
+    words = [f"{by_status[status]} {status}" for status in records.STATUSES if by_status[status]]
+    return f"{len(runs)} run{'' if len(runs) == 1 else 's'}" + (f": {', '.join(words)}" if words else "")
+
+
+def took(runs: list[Record]) -> str:
+    """All runs of a study one after the other, and the shortest and the longest."""
+    known = [found for run in runs if (found := seconds(run)) is not None]
+    if not known:
+        return "not on record"
+    less = f" ({len(known)} of {len(runs)} runs have it on record)" if len(known) < len(runs) else ""
+    return f"{duration(sum(known))} in all, {duration(min(known))} to {duration(max(known))} a run{less}"
+
+
+def duration(length: float) -> str:
+    """Such as 46 s, 12 min, 3 h 20 min."""
+    if length < 100:
+        return f"{length:.0f} s"
+    minutes = round(length / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def machines(runs: list[Record]) -> list[str]:
+    """The machines of the runs in words, each once, with the number of its runs."""
+    found = Counter(_machine(run.get("machine") or {}) for run in runs)
+    return [f"{name} ({count} run{'' if count == 1 else 's'})" for name, count in sorted(found.items())]
+
+
+def _machine(machine: dict[str, Any]) -> str:
+    if not machine:
+        return "not on record"
+    name = str(machine.get("name") or machine.get("device") or NOTHING)
+    parts = [f"{machine[key]} {word}{'' if machine[key] == 1 else ending}" for key, word, ending in MANY if machine.get(key)]
+    return ", ".join([name, *parts, *([str(machine["device"])] if machine.get("device") else [])])

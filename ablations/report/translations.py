@@ -1,0 +1,101 @@
+"""Translations side by side: each setting's hypothesis, its differences to the reference, sentence BLEU and chrF."""
+
+import difflib
+import functools
+import re
+from typing import Any
+
+from ablations.report.parts import Record, Study, shown
+
+SAME, ADDED, MISSING = 0, 1, 2
+
+
+def data(studies: list[Study]) -> list[dict[str, Any]]:
+    """Per study and task of translators: settings, seeds, and per sentence what each run made of it.
+
+    A hypothesis is [setting, seed, pieces, BLEU, chrF], a piece [kind, words]: the same in the reference, added to it
+    or missing from it.
+    """
+    found = []
+    for study in studies:
+        for task, runs in study.by_task.items():
+            sentences: dict[tuple[str, str, str], list[Any]] = {}
+            for number, group in enumerate(runs.values()):
+                for run in group:
+                    for sample in _samples(run):
+                        key = tuple(str(sample.get(name) or "") for name in ("split", "source", "reference"))
+                        sentences.setdefault(key, []).append((number, run["seed"], str(sample["hypothesis"])))
+            if sentences:
+                found.append(
+                    {
+                        "label": shown(study, task),
+                        "study": study.name,
+                        "settings": list(runs),
+                        "languages": _languages(study.runs, task),
+                        "seeds": sorted({seed for found in sentences.values() for _, seed, _ in found}),
+                        "sentences": [
+                            {
+                                "split": split,
+                                "source": source,
+                                "reference": reference,
+                                "hypotheses": [
+                                    [number, seed, pieces(hypothesis, reference), *scores(hypothesis, reference, target)]
+                                    for number, seed, hypothesis in hypotheses
+                                ],
+                            }
+                            for target in [_target(study.runs, task)]
+                            for (split, source, reference), hypotheses in sentences.items()
+                        ],
+                    }
+                )
+    return found
+
+
+def _samples(run: Record) -> list[dict[str, Any]]:
+    return run.get("samples") or [] if run["kind"] == "translation" else []
+
+
+def _target(runs: list[Record], task: str) -> str:
+    """The tokenizer of the task's BLEU, as its signature on record says; 13a where none does."""
+    for run in runs:
+        for scores in (run.get("scores") or {}).values() if run["task"] == task else ():
+            for part in str(scores.get("bleu_signature") or "").split("|"):
+                if part.startswith("tok:"):
+                    return part.removeprefix("tok:")
+    return "13a"
+
+
+def _languages(runs: list[Record], task: str) -> list[str | None]:
+    """Of source and target, for browsers that read aloud; a language that is none of this world has no code."""
+    config = next(run["config"]["task"] for run in runs if run["task"] == task)
+    codes = [config.get(key) for key in ("source_lang", "target_lang")]
+    return [code if isinstance(code, str) and re.fullmatch("[a-z]{2}", code) else None for code in codes]
+
+
+def pieces(hypothesis: str, reference: str) -> list[list[Any]]:
+    """The hypothesis in runs of words: the same as in the reference, added, and, where they would stand, missing ones."""
+    ours, theirs = hypothesis.split(), reference.split()
+    found: list[list[Any]] = []
+    for kind, a, b, c, d in difflib.SequenceMatcher(None, theirs, ours, autojunk=False).get_opcodes():
+        if kind == "equal":
+            found.append([SAME, " ".join(ours[c:d])])
+            continue
+        if b > a:
+            found.append([MISSING, " ".join(theirs[a:b])])
+        if d > c:
+            found.append([ADDED, " ".join(ours[c:d])])
+    return found
+
+
+def scores(hypothesis: str, reference: str, tokenizer: str = "13a") -> tuple[float, float]:
+    """BLEU (of one sentence: orders that it is too short for are left out, the others smoothed) and chrF, to a tenth."""
+    bleu, chrf = _metrics(tokenizer)
+    return tuple(round(metric.sentence_score(hypothesis, [reference]).score, 1) for metric in (bleu, chrf))
+
+
+@functools.cache
+def _metrics(tokenizer: str) -> tuple[Any, Any]:
+    from sacrebleu.metrics.bleu import BLEU
+    from sacrebleu.metrics.chrf import CHRF
+
+    return BLEU(tokenize=tokenizer, effective_order=True), CHRF()
