@@ -12,6 +12,7 @@ The first line has a digest of the others. Then dicts that records have in commo
 import functools
 import gc
 import hashlib
+import io
 import json
 import os
 import time
@@ -166,8 +167,8 @@ class _Index:
 
 
 def _text(file: str) -> str:
-    with open(file, "rb", buffering=0) as opened:
-        return opened.read().decode()
+    with io.FileIO(file) as opened:
+        return opened.readall().decode()
 
 
 def _object(parts: dict[str, str]) -> dict[str, Any]:

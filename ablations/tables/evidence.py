@@ -1,0 +1,144 @@
+"""What a comparison comes to: tests against a margin that was fixed beforehand, and what its seeds could have shown.
+
+A perplexity is a ratio: differences are those of its logarithm, which is the loss in nats, and the margin is
+log(1 + share). All other scores are taken as they are.
+"""
+
+import functools
+import math
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from ablations import stats
+from ablations.tables.columns import Column, Record
+
+Key = TypeVar("Key", bound=Hashable)
+MARGINS = {"bleu": "margin_bleu", "token_perplexity": "margin_perplexity"}
+
+
+@dataclass(frozen=True)
+class Tests:
+    """p values of one comparison; None where a test was not made."""
+
+    t: float | None  # two-sided paired t test
+    equivalent: float | None  # TOST
+    not_worse: float | None  # non-inferiority
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One comparison by seed."""
+
+    difference: stats.Summary  # on the scale of the tests
+    margin: float | None  # on the same scale; None: the study fixed none for this score
+    low90: float | None  # interval that lies within the margin where TOST succeeds
+    high90: float | None
+    raw: Tests
+    adjusted: Tests  # by Holm, each test over all comparisons of the family
+    verdict: str  # from the adjusted ones
+
+    @property
+    def detectable(self) -> float | None:
+        """The smallest true difference that so many pairs find in four cases of five. None with one pair."""
+        return None if self.difference.sd is None else stats.power.detectable(self.difference.sd, self.difference.n)
+
+    @property
+    def seeds_to_detect(self) -> int | None:
+        """Pairs that would find a difference of the margin in four cases of five. None: nobody can say, or too many."""
+        if self.margin is None or self.difference.sd is None:
+            return None
+        return _to_detect(self.difference.sd, self.margin)
+
+    @property
+    def seeds_for_equivalence(self) -> int | None:
+        """Pairs that would show no difference at all to be within the margin in four cases of five."""
+        if self.margin is None or self.difference.sd is None:
+            return None
+        return _for_equivalence(self.difference.sd, self.margin)
+
+
+@functools.cache
+def _to_detect(sd: float, margin: float) -> int | None:
+    return stats.power.seeds_to_detect(sd, margin)
+
+
+@functools.cache
+def _for_equivalence(sd: float, margin: float) -> int | None:
+    return stats.power.seeds_for_equivalence(sd, margin)
+
+
+def margins(runs: list[Record], columns: list[Column]) -> dict[Column, float | None]:
+    """Of each column as the study of its runs fixed it, in its own words: BLEU, or a share of perplexity.
+
+    None where it fixed none, or where runs name several.
+    """
+    named: dict[tuple[str, str], set[float | None]] = {}
+    for run in runs:
+        study = run["config"]["study"]
+        if study["name"] == run["study"]:  # a record may have come from another study, whose margin is its own affair
+            for score, key in MARGINS.items():
+                named.setdefault((run["task"], score), set()).add(study.get(key))
+    result: dict[Column, float | None] = {}
+    for column in columns:
+        found = named.get((column.task, column.score), set())
+        margin = next(iter(found)) if len(found) == 1 else None
+        result[column] = margin if margin and margin > 0 else None
+    return result
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A setting's scores by seed and the baseline's, in one column."""
+
+    column: Column
+    scores: Mapping[int, float]
+    baseline: Mapping[int, float]
+    lost: int  # runs of the setting that trained to no score
+
+
+def weigh(pairs: Mapping[Key, Pair], shares: Mapping[Column, float | None]) -> dict[Key, Evidence]:
+    """The evidence of a family of comparisons against the margins of their columns."""
+    differences = {key: _difference(pair) for key, pair in pairs.items()}
+    limits = {key: _scaled(pair.column, shares.get(pair.column)) for key, pair in pairs.items()}
+    within: dict[Key, stats.Margin | None] = {}
+    for key, pair in pairs.items():
+        limit = limits[key]
+        found = None if limit is None else stats.against_margin(differences[key], limit, pair.column.higher)
+        within[key] = found
+    raw = {
+        key: Tests(stats.t_test(differences[key]), test and test.p_equivalent, test and test.p_not_worse)
+        for key, test in within.items()
+    }
+    adjusted = _holm(raw)
+    result = {}
+    for key, pair in pairs.items():
+        test, tests = within[key], adjusted[key]
+        word = stats.verdict(
+            differences[key], pair.column.higher, tests.t, tests.equivalent, tests.not_worse, diverged=pair.lost
+        )
+        low, high = (test.low90, test.high90) if test else (None, None)
+        result[key] = Evidence(differences[key], limits[key], low, high, raw[key], tests, word)
+    return result
+
+
+def _difference(pair: Pair) -> stats.Summary:
+    common = sorted(pair.scores.keys() & pair.baseline.keys())
+    if pair.column.ratio:
+        return stats.summarize([math.log(pair.scores[seed]) - math.log(pair.baseline[seed]) for seed in common])
+    return stats.summarize([pair.scores[seed] - pair.baseline[seed] for seed in common])
+
+
+def _scaled(column: Column, margin: float | None) -> float | None:
+    return math.log1p(margin) if margin is not None and column.ratio else margin
+
+
+def _holm(raw: dict[Key, Tests]) -> dict[Key, Tests]:
+    def adjusted(ps: dict[Key, float | None]) -> dict[Key, float | None]:
+        there = {key: p for key, p in ps.items() if p is not None}
+        return dict.fromkeys(ps) | dict(zip(there, stats.holm(list(there.values())), strict=True))
+
+    t = adjusted({key: tests.t for key, tests in raw.items()})
+    equivalent = adjusted({key: tests.equivalent for key, tests in raw.items()})
+    not_worse = adjusted({key: tests.not_worse for key, tests in raw.items()})
+    return {key: Tests(t[key], equivalent[key], not_worse[key]) for key in raw}

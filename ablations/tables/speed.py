@@ -1,0 +1,71 @@
+"""Speed in steps: when a setting is first as good as the baseline is in the end, by its validations on record."""
+
+from dataclasses import dataclass
+from statistics import median
+
+from ablations.record.parts import validations
+from ablations.tables.columns import Record
+from ablations.tables.rows import Row
+
+FEW = 2  # validations; with fewer there is nothing between which to look
+
+
+@dataclass(frozen=True)
+class Reached:
+    """One setting on one task, by seed."""
+
+    row: Row
+    steps: dict[int, float]  # seed -> the first step at or below the baseline's last loss, linear in between
+    never: int  # seeds that do not get there, those that diverged among them
+    few: int  # seeds with too few validations, of their own or of the baseline
+
+    @property
+    def median(self) -> float | None:
+        """Over all seeds that could be looked at, "never" being later than any step; None if that is the median."""
+        known = sorted([*self.steps.values(), *[float("inf")] * self.never])
+        middle = median(known) if known else float("inf")
+        return middle if middle < float("inf") else None
+
+
+def reached(table: list[Row], task: str) -> list[Reached]:
+    """Every setting that has a baseline, and the baselines themselves, by the baseline's runs of the same seed."""
+    bases = {row.setting: row for row in table if row.baseline}
+    found = []
+    for row in table:
+        base = row if row.baseline else bases[row.against] if row.against else None
+        if base is not None:
+            goals = {run["seed"]: points for run, points in _curves(base, task) if run["status"] == "finished"}
+            found.append(_reached(row, task, goals))
+    return [one for one in found if one.steps or one.never or one.few]
+
+
+def crossing(points: list[list[float]], goal: float) -> float | None:
+    """The first step at which a line through [step, loss] is at or below the goal; None if it never is."""
+    before: list[float] | None = None
+    for step, loss in points:
+        if loss <= goal:
+            if before is None:
+                return step
+            return before[0] + (step - before[0]) * (before[1] - goal) / (before[1] - loss)
+        before = [step, loss]
+    return None
+
+
+def _reached(row: Row, task: str, goals: dict[int, list[list[float]]]) -> Reached:
+    steps, never, few = {}, 0, 0
+    for run, points in _curves(row, task):
+        goal = goals.get(run["seed"])
+        if goal is None or run["status"] == "failed":
+            continue
+        if min(len(goal), len(points)) < FEW and run["status"] == "finished":
+            few += 1
+        elif (step := crossing(points, goal[-1][1])) is None:
+            never += 1
+        else:
+            steps[run["seed"]] = step
+    return Reached(row, steps, never, few)
+
+
+def _curves(row: Row, task: str) -> list[tuple[Record, list[list[float]]]]:
+    runs = [run for run in row.runs if run["task"] == task]
+    return [(run, run["validations"] if "validations" in run else validations(run.get("curve"))) for run in runs]

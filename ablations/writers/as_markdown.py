@@ -1,0 +1,42 @@
+"""Grids in GitHub's Markdown."""
+
+import re
+
+from ablations.writers.grid import Grid
+
+
+def markdown(title: str, about: list[str], grids: list[Grid], command: str) -> str:
+    """A page of tables, each with its notes."""
+    lines = [f"<!-- Made by `{command}` from records alone; do not edit. -->", f"# {_escape(title)}", ""]
+    for sentence in about:
+        lines += [_escape(sentence), ""]
+    for grid in grids:
+        lines += [*grid_lines(grid, level="## "), ""]
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def grid_lines(grid: Grid, level: str) -> list[str]:
+    """The lines of one table; without a level there is no heading, and notes are for a terminal."""
+    notes = [line for note in grid.notes for line in ("", _escape(note) if level else note)]
+    title = [level + _escape(grid.title)] if level else []
+    if not grid.body:
+        return [*title, *notes]
+    lines = [[_escape(text) for text in line] for line in (grid.header, *grid.body)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    padded = [
+        "| " + " | ".join([text.ljust(width) for text, width in zip(line, widths, strict=True)]) + " |"
+        for line in lines
+    ]
+    rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
+    return [*title, *([""] if title else []), padded[0], rule, *padded[1:], *notes]
+
+
+SPECIAL = re.compile(r"([\\`*|]|(?<!\w)_|_(?!\w))")
+UNSAFE = re.compile(r"[\s&<>\\`*|_]")
+
+
+def _escape(text: str) -> str:
+    if not UNSAFE.search(text):
+        return text
+    text = re.sub(r"\s+", " ", text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return SPECIAL.sub(r"\\\1", text)

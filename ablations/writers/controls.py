@@ -1,0 +1,45 @@
+"""Strategies at equal cost."""
+
+from ablations.tables import Record, Row, headline_columns
+from ablations.tables.controls import AS_IS, CONTROLS, Controls, Match, controls
+from ablations.writers.grid import NOTHING, Grid, interval_text, listed
+
+
+def control_grids(table: list[Row], runs: list[Record]) -> list[Grid]:
+    """A table for each score; none where no strategy has a control."""
+    columns, grids = headline_columns(runs), []
+    found = controls(table, columns)
+    for column in columns:
+        mine = [one for one in found if one.column == column]
+        names = [AS_IS, *(name for name in CONTROLS if any(name in one.matches for one in mine))]
+        if not mine:
+            continue
+        several = len({id(one.base) for one in mine}) > 1
+        body = []
+        for one in mine:
+            label = f"{one.strategy}, against {one.base.setting}" if several else one.strategy
+            body.append([label, *(_text(one.matches.get(name), one) for name in names)])
+        header = ["strategy", *(f"equal {name}" if name != AS_IS else "as is (× parameters)" for name in names)]
+        notes = [
+            f"Δ {column.title} against {listed(list(dict.fromkeys(str(one.base.setting) for one in mine)))} [95 %], and "
+            "× the matched cost in units of the baseline's; equal is within 0.5 %.",
+            *(_who(one) for one in mine),
+        ]
+        grids.append(Grid(f"Controls: {column.title}", header, body, notes))
+    return grids
+
+
+def _text(match: Match | None, one: Controls) -> str:
+    if match is None:
+        return NOTHING
+    cell = match.row.cells[one.column]
+    lost = "".join(f", {count} {status}" for status, count in cell.missing.items())
+    return f"{interval_text(match.comparison, one.column)} × {match.ratio:.3f}{lost}"
+
+
+def _who(one: Controls) -> str:
+    """Which settings fill the cells of a strategy."""
+    by_setting: dict[str, list[str]] = {}
+    for name, match in one.matches.items():
+        by_setting.setdefault(str(match.row.setting), []).append(name if name == AS_IS else f"equal {name}")
+    return "; ".join(f"{listed(names)}: {setting}" for setting, names in by_setting.items()) + "."

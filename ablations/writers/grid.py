@@ -1,0 +1,84 @@
+"""A table as text, not yet escaped, and how its numbers read."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from ablations import stats
+from ablations.tables import SCORES, Cell, Column, Row
+
+NOTHING = "—"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table as text, not yet escaped. Without a body it is its notes."""
+
+    title: str
+    header: list[str]
+    body: list[list[str]]
+    notes: list[str] = field(default_factory=list)
+
+
+def cell_text(cell: Cell | None, column: Column) -> str:
+    """Such as `27.31 ± 0.14 (n=5)`, `27.31 (n=1)` or `27.31 ± 0.14 (n=4, 1 diverged)`."""
+    if cell is None:
+        return NOTHING
+    missing = [f"{count} {status}" for status, count in cell.missing.items()]
+    if cell.summary is None:
+        return f"{NOTHING} ({', '.join(missing)})"
+    decimals = SCORES[column.score][1]
+    spread = "" if cell.summary.sd is None else f" ± {cell.summary.sd:.{decimals}f}"
+    return f"{cell.summary.mean:.{decimals}f}{spread} ({', '.join([f'n={cell.summary.n}', *missing])})"
+
+
+def difference_text(row: Row, column: Column) -> str:
+    """A row minus the baseline's, such as `-2.00 [-2.43, -1.57]`."""
+    cell = row.cells.get(column)
+    if row.baseline and cell is not None:
+        return "baseline"
+    return interval_text(cell.comparison if cell else None, column)
+
+
+def interval_text(comparison: stats.Comparison | None, column: Column) -> str:
+    """A mean difference with its interval of 95 %."""
+    if comparison is None:
+        return NOTHING
+    difference, decimals = comparison.difference, SCORES[column.score][1]
+    if difference.low is None:
+        return f"{difference.mean:+.{decimals}f} (one pair)"
+    return f"{difference.mean:+.{decimals}f} [{difference.low:+.{decimals}f}, {difference.high:+.{decimals}f}]"
+
+
+def margin_text(column: Column, margin: float | None) -> str:
+    """A margin on the scale of the tests, such as `0.5 BLEU` or `1 %`."""
+    if margin is None:
+        return NOTHING
+    return f"{100 * math.expm1(margin):.4g} %" if column.ratio else f"{margin:g} {SCORES[column.score][0]}"
+
+
+def scale_text(column: Column, size: float | None) -> str:
+    """A difference on the scale of the tests: of a perplexity in percent of it."""
+    if size is None:
+        return NOTHING
+    return f"{100 * math.expm1(size):.3g} %" if column.ratio else f"{size:.3g}"
+
+
+def p_text(p: float | None) -> str:
+    """Three digits; what is smaller than anybody should believe is not spelt out."""
+    return NOTHING if p is None else "<0.0001" if p < 1e-4 else f"{p:.3g}"
+
+
+def costs_text(by_task: dict[str, Any], tasks: list[str], form: str = ",") -> str:
+    """One number, or those of the tasks in their order where they differ."""
+    return " / ".join(dict.fromkeys(f"{by_task[task]:{form}}" for task in tasks if task in by_task)) or NOTHING
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """Such as "1 run" and "2 runs"."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def listed(words: list[str]) -> str:
+    """Such as "a, b and c"."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

@@ -1,0 +1,93 @@
+"""The headline: every setting with its scores, its costs, and what its difference to the baseline comes to."""
+
+from ablations.tables import SCORES, Column, Record, Row, conditions, headline_columns
+from ablations.writers.grid import NOTHING, Grid, cell_text, costs_text, difference_text, listed, margin_text
+
+
+def headline_grid(table: list[Row], runs: list[Record], baseline: str) -> Grid:
+    """The notes' columns first: BLEU, perplexity, size of the maps; then costs, difference to the baseline, verdict."""
+    columns = headline_columns(runs)
+    tasks = list(dict.fromkeys(column.task for column in columns))
+    alone = len({column.score for column in columns}) == len(columns)
+    names = {column: SCORES[column.score][0] if alone else column.title for column in columns}
+    header = ["setting", *(column.title for column in columns)]
+    header += ["Q, K, V maps (d²)", "parameters", "cache per token"]
+    header += [f"Δ {names[column]} [95 %]" for column in columns]
+    header += ["verdict" if len(columns) == 1 else f"verdict, {names[column]}" for column in columns]
+    body = []
+    for row in table:
+        line = [str(row.setting), *(cell_text(row.cells.get(column), column) for column in columns)]
+        line += [
+            costs_text(row.projection_d2, tasks, ".4g"),
+            costs_text(row.parameters, tasks),
+            costs_text(row.cache_numbers, tasks),
+        ]
+        line += [difference_text(row, column) for column in columns]
+        line += [_verdict(row, column) for column in columns]
+        body.append(line)
+    high = "BLEU, higher accuracy" if any(column.score == "accuracy" for column in columns) else "BLEU"
+    notes = [
+        "Cells: mean ± sample standard deviation over n seeds, without ± where n = 1. Runs without a score stand "
+        "beside n.",
+        f"Δ: setting minus {baseline}, paired by seed, mean with 95 % t interval. Higher {high} and lower perplexity "
+        "are better.",
+        *_rule(table, columns),
+        "Maps: weights of the query, key and value maps, mean over attention sites, in units of d_model². Cache: "
+        "numbers remembered per decoded token. Where a cost has two numbers, they are the tasks' in the order of the "
+        "columns.",
+        *_conditions(runs, tasks),
+    ]
+    if not any(row.baseline for row in table):
+        notes.append(f"No run of the baseline {baseline} is on record: there is nothing to compare with.")
+    return Grid("Headline", header, body, notes)
+
+
+def _verdict(row: Row, column: Column) -> str:
+    cell = row.cells.get(column)
+    return cell.evidence.verdict if cell is not None and cell.evidence is not None else NOTHING
+
+
+def _rule(table: list[Row], columns: list[Column]) -> list[str]:
+    """How the verdicts come about; nothing where there is none."""
+    found: dict[Column, float | None] = {}
+    for row in table:
+        for column in columns:
+            cell = row.cells.get(column)
+            if cell is not None and cell.evidence is not None:
+                found[column] = cell.evidence.margin
+    if not found:
+        return []
+    margins = list(dict.fromkeys(margin_text(column, margin) for column, margin in found.items() if margin is not None))
+    without = list(dict.fromkeys(SCORES[column.score][0] for column, margin in found.items() if margin is None))
+    words = ["Verdict, at 5 % after Holm over all comparisons here: "]
+    if margins:
+        words += [
+            f"equivalent if two one-sided t tests put the difference within the margin ({listed(margins)}); else "
+        ]
+    words += ["better or worse by the paired t test; "]
+    if margins:
+        words += ["else not worse if a one-sided t test rules out a loss of the margin; "]
+    words += ["else inconclusive, which is no evidence of equality."]
+    if any(column.ratio for column in found):
+        words += [" Perplexities are tested by their logarithm, in nats."]
+    if margins and without:
+        words += [f" No margin is fixed for {listed(without)}."]
+    if any(cell.lost for row in table for cell in row.cells.values()):
+        words += [" A setting of which a run diverged is worse or inconclusive, whatever the others say."]
+    return ["".join(words)]
+
+
+def _conditions(runs: list[Record], tasks: list[str]) -> list[str]:
+    """What the runs of a task have in common, in a sentence each."""
+    notes = []
+    for task in tasks:
+        run = next((run for run in runs if run["task"] == task and run["status"] == "finished"), None)
+        if run is not None:
+            facts = conditions(run)
+            parts = [f"{facts['number of steps']} steps of {facts['tokens per step']} tokens", facts["precision"]]
+            parts += [f"data {facts['data digest'][:12]}"]
+            parts += sorted(
+                {f"sacreBLEU {value}" for name, value in facts.items() if name.startswith("BLEU signature")}
+            )
+            notes.append(f"{task}: {', '.join(parts)}.")
+    return notes

@@ -1,0 +1,37 @@
+"""What the seeds at hand could have shown, and how many a question needs."""
+
+from ablations.stats.power import MOST
+from ablations.tables import Record, Row, headline_columns
+from ablations.writers.grid import NOTHING, Grid, margin_text, scale_text
+
+
+def power_grids(table: list[Row], runs: list[Record]) -> list[Grid]:
+    """A line for each comparison of at least two pairs; none where there is none."""
+    body, ratio = [], False
+    for column in headline_columns(runs):
+        for row in table:
+            cell = row.cells.get(column)
+            evidence = cell.evidence if cell else None
+            if evidence is None or evidence.difference.sd is None:
+                continue
+            ratio |= column.ratio
+            line = [str(row.setting), column.title, str(evidence.difference.n)]
+            line += [scale_text(column, evidence.difference.sd), scale_text(column, evidence.detectable)]
+            needed = [NOTHING] * 2
+            if evidence.margin is not None:
+                needed = [_seeds(evidence.seeds_to_detect), _seeds(evidence.seeds_for_equivalence)]
+            body.append([*line, margin_text(column, evidence.margin), *needed])
+    header = ["setting", "score", "pairs", "SD of differences", "detectable", "margin"]
+    header += ["seeds to detect the margin", "seeds to show equivalence"]
+    notes = [
+        "Detectable: the smallest true difference that the paired t test finds with 80 % power at 5 % with so many "
+        "pairs. Seeds: pairs for 80 % power, to find a difference of the margin, and to show by TOST that there is "
+        "none where the true difference is 0. All take the SD of these few pairs for the true one, and no correction "
+        "for several comparisons."
+        + (" Of a perplexity, differences are those of its logarithm, written in percent." if ratio else "")
+    ]
+    return [Grid("Power", header, body, notes)] if body else []
+
+
+def _seeds(count: int | None) -> str:
+    return f"> {MOST:,}" if count is None else f"{count:,}"

@@ -1,0 +1,40 @@
+"""Steps to the loss that the baseline has in the end."""
+
+from ablations.tables import Record, Row, headline_columns
+from ablations.tables.speed import FEW, Reached, reached
+from ablations.writers.grid import NOTHING, Grid, plural
+
+
+def speed_grids(table: list[Row], runs: list[Record], baseline: str) -> list[Grid]:
+    """A table for each task, or a sentence where there are too few validations; none without the baseline."""
+    grids = []
+    for task in dict.fromkeys(column.task for column in headline_columns(runs)):
+        found = reached(table, task)
+        title = f"Steps to the baseline's loss: {task}"
+        if not any(one.steps or one.never for one in found):
+            if found:
+                note = f"Too few validations on record: a run needs {FEW} or more (trainer.eval_every)."
+                grids.append(Grid(title, [], [], [note]))
+            continue
+        own = {one.row.setting: one.median for one in found if one.row.baseline}
+        few = sum(one.few for one in found)
+        notes = [
+            f"The first step at which the loss on validation is at or below the last one of {baseline} with the same "
+            "seed, linear between validations; median over seeds, those that never get there counted as later than "
+            "all others.",
+        ]
+        if few:
+            notes.append(f"Left out, with fewer than {FEW} validations on record: {plural(few, 'run')}.")
+        body = [_line(one, own) for one in found]
+        grids.append(Grid(title, ["setting", "median step", "× the baseline's", "reached", "not reached"], body, notes))
+    return grids
+
+
+def _line(one: Reached, own: dict) -> list[str]:
+    base = own.get(one.row.setting if one.row.baseline else one.row.against)
+    median = NOTHING if one.median is None and not one.never else "not reached"
+    ratio = NOTHING
+    if one.median is not None:
+        median = f"{one.median:,.0f}"
+        ratio = f"{one.median / base:.2f}" if base else NOTHING
+    return [str(one.row.setting), median, ratio, str(len(one.steps)), str(one.never)]
