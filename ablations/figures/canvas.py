@@ -65,12 +65,6 @@ def save(figure: Any, stem: Path, title: str = "", description: str = "") -> lis
     Title and description are for screen readers: elements of the SVG, text fields of the PNG. The PNG has a palette of
     256 colours, which makes it a third of the size.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    FigureCanvasAgg(figure)
-    figure.set_dpi(DPI)  # letters are a little wider at other resolutions
-    figure.draw_without_rendering()  # the layout is found once; each file would look for it twice
-    figure.set_layout_engine("none")
     written = []
     for kind, drawn in {"png": _png(figure, title, description), "svg": _svg(figure, title, description)}.items():
         path = stem.with_name(f"{stem.name}.{kind}")
@@ -81,23 +75,31 @@ def save(figure: Any, stem: Path, title: str = "", description: str = "") -> lis
 
 
 def _png(figure: Any, title: str, description: str) -> bytes:
+    """Finds the layout, too. `savefig` would draw everything twice, once for the layout alone."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
 
-    drawn, small, words = io.BytesIO(), io.BytesIO(), PngInfo()
-    figure.savefig(drawn, format="png", dpi=DPI, metadata={"Software": None}, pil_kwargs={"compress_level": 1})
+    small, words = io.BytesIO(), PngInfo()
+    canvas = FigureCanvasAgg(figure)
+    figure.set_dpi(DPI)
+    canvas.draw()
     for name, text in {"Title": title, "Description": description}.items():
         if text:
             words.add_text(name, text)
-    picture = Image.open(drawn).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    picture = Image.frombuffer("RGBA", canvas.get_width_height(), bytes(canvas.buffer_rgba())).convert("RGB")
+    picture = picture.quantize(256, dither=Image.Dither.NONE)
     picture.save(small, "png", optimize=True, dpi=(DPI, DPI), pnginfo=words)
     return small.getvalue()
 
 
 def _svg(figure: Any, title: str, description: str) -> bytes:
     """With `<title>` and `<desc>`; what matplotlib calls a description is metadata that no screen reader reads."""
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
     drawn = io.BytesIO()
-    figure.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None})
+    figure.set_layout_engine("none")  # that of the PNG stays
+    FigureCanvasSVG(figure).print_svg(drawn, metadata={"Date": None, "Creator": None})
     svg = drawn.getvalue().decode()
     svg = re.sub(r' d="[^"]*"', lambda path: re.sub(r"(\.\d{3})\d+", r"\1", path[0]), svg)  # a thousandth of a point
     names = [(name, text) for name, text in (("title", title), ("desc", description)) if text]

@@ -1,12 +1,12 @@
 """What the figures of one task of a study are made of: its runs by setting, each setting's look, the rows of tables."""
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from ablations import tables
+from ablations.figures.labels import short_labels
 from ablations.figures.style import Look, looks
 from ablations.tables import Column, Row, Setting
 
@@ -73,23 +73,6 @@ def by_setting(runs: list[Record]) -> Runs:
         mine = [run for run in runs if named[run["signature"]] == setting]
         found[labels[setting]] = sorted(mine, key=lambda run: run["seed"])
     return dict(found)
-
-
-def short_labels(settings: Iterable[Setting]) -> dict[Setting, str]:
-    """Setting -> its text, without what is off where the rest still tells all settings apart.
-
-    `position.kind=none` says that there is no `position.base`.
-    """
-    given = set(settings)
-    short = {setting: tuple(part for part in setting.rest if not part.endswith("=off")) for setting in given}
-    often = Counter((setting.strategy, rest) for setting, rest in short.items())
-
-    def label(setting: Setting) -> str:
-        rest = short[setting]
-        clear = rest and often[setting.strategy, rest] == 1
-        return ", ".join([setting.strategy, *(rest if clear else setting.rest)])
-
-    return {setting: label(setting) for setting in given}
 
 
 def baseline_of(runs: list[Record]) -> str:

@@ -49,7 +49,8 @@ def draw(material: Material) -> Iterator[Drawing]:
                 f"{label(name, cells[name])}: {x:,} {COSTS[cost]}, {title} {words(summaries[name], f'.{decimals}f')}."
             )
         panel.set(xlabel=COSTS[cost])
-        panel.margins(x=0.08)
+        low, high = min(x for x, _ in points.values()), max(x for x, _ in points.values())
+        panel.set_xlim(low - 0.08 * (high - low), high + 0.08 * (high - low))
         panel.xaxis.set_major_formatter(EngFormatter(sep=" "))
         panel.locator_params(axis="x", nbins=5)
         best = ", ".join(name for name, point in points.items() if point in line)
