@@ -10,6 +10,7 @@ KNOWN = {  # name -> the function that runs it, and what it measures
     "speedups": ("speedups:speedups", "the speed-ups of a training step, each switched off in turn; seeds stacked"),
     "agreement": ("agreement:agreement", "what the speed-ups change in a loss after 400 steps"),
     "scaling": ("scaling:scaling", "a step against width, depth, length, batch, vocabulary; tables against cells"),
+    "calibration": ("calibration:calibration", "how often the tests and intervals of the tables are wrong"),
     "start": ("start:start", "until the first training step of `tiny`"),
     "paper_300m": ("paper:paper_300m", "the 300 M model on a GPU: training, decoding at 2k, 8k and 32k"),
     "language_model": (
@@ -23,6 +24,7 @@ KNOWN = {  # name -> the function that runs it, and what it measures
     ),
 }
 GROUPS = {"rivals": ("language_model", "translator", "decoding")}
+UNTIMED = ("calibration",)
 FOR_CLAIMS = ("storage", "key_width")
 
 

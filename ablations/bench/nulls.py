@@ -12,7 +12,7 @@ import numpy as np
 from ablations.stats.corpus import ACCURACY, BLEU, PERPLEXITY, Score
 
 SENTENCES, LEVELS, SPARE, STEP, TRIES = 1500, 61, 30, 0.1, 16
-AGREE = 0.7  # share of the sentences
+AGREE = 0.8  # share of the sentences
 WORDS = 40  # in the longest sentence
 TOKENS = 64  # in a window of text
 
@@ -28,15 +28,23 @@ class World:
     reach: float = 0.0  # correlation of that effect in neighbouring units, as in windows of one text
 
 
-def make(world: World, random: np.random.Generator, sets: int, arms: int, seeds: int, shift: float = 0.0) -> np.ndarray:
+def make(
+    world: World,
+    random: np.random.Generator,
+    sets: int,
+    arms: int,
+    seeds: int,
+    shift: float = 0.0,
+    text: np.random.Generator | None = None,
+) -> np.ndarray:
     """[sets, arms, seeds, units, K] statistics; the first arm is better by `shift`, in the unit of the effects.
 
-    Every set has units of its own.
+    Every set has units of its own, drawn by `text` if it is given: equal generators draw equal units.
     """
     shape = (sets, arms, seeds, world.units)
     effect = random.normal(0, world.seed, shape[:3])[..., None] + _along(world, random, (sets, arms, 1, world.units))
     effect[:, 0] += shift
-    return MAKERS[world.score.name](random, effect)
+    return MAKERS[world.score.name](random, effect, text or random)
 
 
 def _along(world: World, random: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
@@ -48,12 +56,12 @@ def _along(world: World, random: np.random.Generator, shape: tuple[int, ...]) ->
     return world.unit * fresh
 
 
-def _sentences(random: np.random.Generator, effect: np.ndarray) -> np.ndarray:
+def _sentences(random: np.random.Generator, effect: np.ndarray, text: np.random.Generator) -> np.ndarray:
     sets, _, _, units = effect.shape
-    which = random.integers(SENTENCES, size=(sets, 1, 1, units))
+    which = text.integers(SENTENCES, size=(sets, 1, 1, units))
     level = np.clip(np.rint(effect / STEP).astype(np.int64) + SPARE, 0, LEVELS - 1)
     # Runs agree on most sentences: then it is the same try, and only the level may make a difference.
-    common, own = random.integers(TRIES, size=(sets, 1, 1, units)), random.integers(TRIES, size=effect.shape)
+    common, own = text.integers(TRIES, size=(sets, 1, 1, units)), random.integers(TRIES, size=effect.shape)
     tried = np.where(random.uniform(size=effect.shape) < AGREE, common, own)
     packed = _pool()[np.broadcast_to(which, effect.shape), level, tried]
     return BLEU.statistics(packed.reshape(-1, 6)).reshape(*effect.shape, -1)
@@ -89,16 +97,16 @@ def _pool() -> np.ndarray:
     return _POOL[0]
 
 
-def _windows(random: np.random.Generator, effect: np.ndarray) -> np.ndarray:
+def _windows(random: np.random.Generator, effect: np.ndarray, text: np.random.Generator) -> np.ndarray:
     """Nats of windows of text: some texts are much harder than others, and chance of a run on a window."""
     sets, _, _, units = effect.shape
-    per_token = 3 + random.gamma(4, 0.25, (sets, 1, 1, units)) - effect + random.normal(0, 0.05, effect.shape)
+    per_token = 3 + text.gamma(4, 0.25, (sets, 1, 1, units)) - effect + random.normal(0, 0.05, effect.shape)
     return np.stack([TOKENS * per_token, np.full(effect.shape, float(TOKENS))], -1)
 
 
-def _examples(random: np.random.Generator, effect: np.ndarray) -> np.ndarray:
+def _examples(random: np.random.Generator, effect: np.ndarray, text: np.random.Generator) -> np.ndarray:
     sets, _, _, units = effect.shape
-    easy = random.normal(1.5, 2, (sets, 1, 1, units))
+    easy = text.normal(1.5, 2, (sets, 1, 1, units))
     right = random.uniform(size=effect.shape) < 1 / (1 + np.exp(-easy - effect))
     return np.stack([100.0 * right, np.ones(effect.shape)], -1)
 

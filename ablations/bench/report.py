@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ablations import provenance
+from ablations.bench.names import UNTIMED
 from ablations.bench.setup import Setup, machine
 from ablations.bench.timing import Samples, ratio, spread
 from ablations.files import write_text
@@ -58,7 +59,8 @@ def write(name: str, setup: Setup, tables: list[Table]) -> list[Path]:
     }
     kept: dict[str, Any] = {**facts, "tables": [_rounded(asdict(table)) for table in tables]}
     where = f"{facts['date'][:10]}; {_machine(facts['machine'])}; torch {facts['versions']['torch']}"
-    head = f"# {name}\n\n`{facts['command']}`, {where}.\n\n{EXPLAINED}\n\n"
+    explained = "" if name in UNTIMED else f"{EXPLAINED}\n\n"
+    head = f"# {name}\n\n`{facts['command']}`, {where}.\n\n{explained}"
     text = head + "\n".join(table.markdown() for table in tables)
     written = [setup.folder() / f"{name}.{kind}" for kind in ("md", "json")]
     write_text(written[0], text)

@@ -40,7 +40,7 @@ def randomised(score: Score, setting_NK: np.ndarray, baseline_NK: np.ndarray, tr
     N = len(setting_NK)
     observed = abs(float(score.value(setting_NK.sum(0)) - score.value(baseline_NK.sum(0)))) - TIE
     total = setting_NK.sum(0) + baseline_NK.sum(0)
-    if 2**N <= trials:
+    if trials >= 2**N:
         sides = (np.arange(2**N)[:, None] >> np.arange(N) & 1).astype(np.float64)
         one = sides @ setting_NK + (1 - sides) @ baseline_NK
         return float(np.mean(np.abs(score.value(one) - score.value(total - one)) >= observed))
