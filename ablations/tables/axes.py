@@ -15,36 +15,36 @@ class Axis:
 
     field: str
     values: dict[str, dict[str, Row]]  # value -> strategy -> row, in order
+    strategies: tuple[str, ...]  # in the order of the rows, the baseline's first
     following: tuple[str, ...]  # fields whose value each value of this one settles
-
-    @property
-    def strategies(self) -> list[str]:
-        """In the order of the rows, the baseline's first."""
-        found = [(name, row.baseline) for rows in self.values.values() for name, row in rows.items()]
-        return [name for name, _ in sorted(dict.fromkeys(found), key=lambda pair: not pair[1])]
 
 
 def axis(table: list[Row]) -> Axis | None:
     """The one field that, beside the strategy, tells all settings apart. None where it takes none, or more than one."""
     names = sorted({name for row in table for name in row.setting.fields() if general(name)}, key=_rank)
-    leading = next((name for name in names if _settles(name, names, table)), None)
+    leading = next((name for name in names if all(follows(other, name, table) for other in names)), None)
     if leading is None or any(leading not in row.setting.fields() for row in table):
         return None
+    by_strategy: dict[str, list[Row]] = defaultdict(list)
+    for row in table:
+        by_strategy[row.setting.strategy].append(row)
     found: dict[str, dict[str, Row]] = defaultdict(dict)
     following = {name for name in names if name != leading}
-    for row in table:
-        fields = row.setting.fields()
-        own = [name for name in fields if not general(name)]
-        mine = [other for other in table if other.setting.strategy == row.setting.strategy]
-        settled = [name for name in own if follows(name, leading, mine)]
-        following |= set(settled)
-        name = ", ".join([row.setting.strategy, *(f"{field}={fields[field]}" for field in own if field not in settled)])
-        if name in found[fields[leading]]:
-            return None
-        found[fields[leading]][name] = row
+    strategies: list[str] = []
+    for strategy, mine in by_strategy.items():
+        own = sorted({name for row in mine for name in row.setting.fields() if not general(name)})
+        settled = {name for name in own if follows(name, leading, mine)}
+        following |= settled
+        for row in mine:
+            fields = row.setting.fields()
+            name = ", ".join([strategy, *(f"{field}={fields.get(field)}" for field in own if field not in settled)])
+            if found[fields[leading]].setdefault(name, row) is not row:
+                return None
+            strategies.append(name)
     if len(found) < 2:
         return None
-    return Axis(leading, {value: found[value] for value in sorted(found, key=number_of)}, tuple(sorted(following)))
+    values = {value: found[value] for value in sorted(found, key=number_of)}
+    return Axis(leading, values, tuple(dict.fromkeys(strategies)), tuple(sorted(following)))
 
 
 def follows(name: str, leading: str, table: list[Row]) -> bool:
@@ -55,10 +55,6 @@ def follows(name: str, leading: str, table: list[Row]) -> bool:
         if seen.setdefault(fields.get(leading), fields.get(name)) != fields.get(name):
             return False
     return True
-
-
-def _settles(leading: str, names: list[str], table: list[Row]) -> bool:
-    return all(follows(name, leading, table) for name in names)
 
 
 def _rank(name: str) -> tuple[int, str]:

@@ -17,6 +17,8 @@ CLOSE = 0.005  # costs that differ by no larger share are equal: layers grow by 
 # Fields that say how large a part is, of a model or of a site.
 SIZES = ("d_model", "d_ff", "heads", "head_dim", "encoder_layers", "decoder_layers")
 SIZES += ("kv_heads", "value_head_dim", "score_width", "rank", "role_rank")
+# Of a model as a whole. A wider or deeper one may remember as much by accident, and is no control of the cache.
+WHOLE = ("d_model", "d_ff", "encoder_layers", "decoder_layers")
 # Control -> the costs that it makes equal, and what `match` calls it.
 CONTROLS = {
     "parameters": (("parameters",), "params"),
@@ -83,6 +85,8 @@ def _against(base: Row, others: list[Row], column: Column) -> list[Controls]:
             matches[AS_IS] = Match(plain, ratio, compared(plain, base, column))
         for control, (costs, label) in CONTROLS.items():
             close = [row for row in candidates if _equal(row.budget(column.task), own, costs)]
+            if control == "cache":
+                close = [row for row in close if not any(field.split(".")[-1] in WHOLE for field in changed[id(row)])]
             best = min(
                 close,
                 key=lambda row: (row is not plain, _label(row) != label, len(changed[id(row)]), row.setting),

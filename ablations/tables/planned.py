@@ -13,7 +13,7 @@ from typing import Any
 from ablations.files import read_yaml
 from ablations.tables.columns import Record
 from ablations.tables.rows import Row
-from ablations.tables.settings import text_of
+from ablations.tables.settings import identity_of, text_of
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 # Groups whose choice has a name in the config, or a place that says as much.
@@ -80,10 +80,16 @@ def _said(run: Record, name: str, words: list[str]) -> str:
             return run["sites"].get(place.rpartition(".")[2], "")
         names = {strategy for site, strategy in run["sites"].items() if site not in own}
         return names.pop() if len(names) == 1 else ""
-    value: Any = run["config"]
-    for part in GROUPS.get(group, name).split("."):
-        value = value.get(part) if isinstance(value, dict) else None
-    return _plain(text_of(value))
+    path = GROUPS.get(group, name).split(".")
+    value = _inside(run["config"], path)
+    # What a config leaves to be worked out stands in the identity.
+    return _plain(text_of(_inside(identity_of(run), path) if value is None else value))
+
+
+def _inside(part: Any, path: list[str]) -> Any:
+    for key in path:
+        part = part.get(key) if isinstance(part, dict) else None
+    return part
 
 
 def _plain(choice: str) -> str:

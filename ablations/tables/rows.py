@@ -61,7 +61,7 @@ def rows(runs: Iterable[Record], baseline: str = "separate") -> list[Row]:
     by_setting: dict[Setting, list[Record]] = defaultdict(list)
     for run in runs:
         by_setting[named[run["signature"]]].append(run)
-    order = sorted(by_setting, key=lambda setting: (setting.strategy != baseline, setting))
+    order = sorted(by_setting, key=lambda setting: (setting.strategy != baseline, setting.order()))
     by_task: dict[str, list[Column]] = defaultdict(list)
     for column in all_columns(runs):
         by_task[column.task].append(column)

@@ -21,6 +21,10 @@ class Setting:
     def __str__(self) -> str:
         return ", ".join([self.strategy, *self.rest])
 
+    def order(self) -> tuple[Any, ...]:
+        """Sorts settings, numbers by size."""
+        return self.strategy, [(name, number_of(value)) for name, value in self.fields().items()]
+
     def fields(self) -> dict[str, str]:
         """The rest by name."""
         return dict(field.split("=", 1) for field in self.rest)

@@ -5,7 +5,7 @@ import io
 from typing import Any
 
 from ablations import stats
-from ablations.tables import Cell, Column, Row
+from ablations.tables import Cell, Row
 from ablations.tables.costs import costs
 from ablations.tables.evidence import Evidence
 from ablations.tables.speed import reached

@@ -14,9 +14,8 @@ def axis_grids(table: list[Row], runs: list[Record], baseline: str) -> list[Grid
         body = []
         for value, rows in found.values.items():
             here = [rows.get(name) for name in found.strategies]
-            body.append(
-                [value, *(NOTHING if row is None else cell_text(row.cells.get(column), column) for row in here)]
-            )
+            scores = [NOTHING if row is None else cell_text(row.cells.get(column), column) for row in here]
+            body.append([value, *scores])
             differences = [NOTHING if row is None else difference_text(row, column) for row in here]
             if set(differences) - {NOTHING, "baseline"}:
                 body.append(["Δ", *differences])
@@ -24,7 +23,7 @@ def axis_grids(table: list[Row], runs: list[Record], baseline: str) -> list[Grid
         if any(line[0] == "Δ" for line in body):
             notes.append(f"Δ: minus {baseline} in the line above, paired by seed [95 %].")
         if found.following:
-            notes.append(f"With {found.field} goes {listed(list(found.following))}.")
+            notes.append(f"What follows from {found.field}: {listed(list(found.following))}.")
         title = f"{found.field} by strategy: {column.title}"
         grids.append(Grid(title, [found.field, *found.strategies], body, notes))
     return grids

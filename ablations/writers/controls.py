@@ -20,9 +20,10 @@ def control_grids(table: list[Row], runs: list[Record]) -> list[Grid]:
             label = f"{one.strategy}, against {one.base.setting}" if several else one.strategy
             body.append([label, *(_text(one.matches.get(name), one) for name in names)])
         header = ["strategy", *(f"equal {name}" if name != AS_IS else "as is (× parameters)" for name in names)]
+        bases = listed(list(dict.fromkeys(str(one.base.setting) for one in mine)))
         notes = [
-            f"Δ {column.title} against {listed(list(dict.fromkeys(str(one.base.setting) for one in mine)))} [95 %], and "
-            "× the matched cost in units of the baseline's; equal is within 0.5 %.",
+            f"Δ to {bases}, paired by seed [95 %], and × the matched cost in units of the baseline's; equal is within "
+            "0.5 %.",
             *(_who(one) for one in mine),
         ]
         grids.append(Grid(f"Controls: {column.title}", header, body, notes))

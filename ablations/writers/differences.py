@@ -25,9 +25,9 @@ def comparison_grids(table: list[Row], runs: list[Record], baseline: str) -> lis
     header = ["setting", "score", f"minus {baseline} [95 %]", "pairs", "r", "exact p", "exact, Holm"]
     header += ["t test", "equivalent", "not worse", "verdict"]
     notes = [
-        "r: correlation of the scores of equal seed. Exact p: two-sided sign-flip permutation test over seeds. t test, "
-        "equivalent (TOST) and not worse (non-inferiority): p of paired t tests, those of the verdict, each adjusted by "
-        "Holm for all comparisons in this table, as the column beside the exact p is. A large p is no evidence of "
+        "r: correlation of the scores of equal seed. Exact p: two-sided sign-flip permutation test over seeds, then "
+        "adjusted by Holm for all comparisons in this table. t test, equivalent (TOST) and not worse "
+        "(non-inferiority): p of the paired t tests behind the verdict, adjusted likewise. A large p is no evidence of "
         "equality."
     ]
     if bound:

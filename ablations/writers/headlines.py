@@ -61,9 +61,7 @@ def _rule(table: list[Row], columns: list[Column]) -> list[str]:
     without = list(dict.fromkeys(SCORES[column.score][0] for column, margin in found.items() if margin is None))
     words = ["Verdict, at 5 % after Holm over all comparisons here: "]
     if margins:
-        words += [
-            f"equivalent if two one-sided t tests put the difference within the margin ({listed(margins)}); else "
-        ]
+        words += [f"equivalent if two one-sided t tests say within the margin ({listed(margins)}); else "]
     words += ["better or worse by the paired t test; "]
     if margins:
         words += ["else not worse if a one-sided t test rules out a loss of the margin; "]

@@ -12,9 +12,7 @@ def site_grids(table: list[Row], runs: list[Record], baseline: str) -> list[Grid
         body = []
         for one in found:
             body += _lines(one, places(found), column)
-        note = (
-            f"Sites that have the strategy; the others have {baseline}. Below each mean stands Δ to {NOWHERE} [95 %]."
-        )
+        note = f"Which sites have the strategy; the others have {baseline}. Δ: to {NOWHERE}, paired by seed [95 %]."
         grids.append(Grid(f"Sites: {column.title}", ["strategy", *places(found)], body, [note]))
     return grids
 
