@@ -4,6 +4,7 @@
 # make claims   the verdict on every claim, from the records, measurements and exact checks, with its pictures
 # make figures  pictures of every study from the records alone
 # make dashboard    every finished study in trackio, in a browser on this machine: no account, no network
+# make report   all that the records say as one page, results/report.html, which needs no network
 # make lint     ruff and pyright
 # make wheelhouse   every package as a wheel in wheelhouse/, for machines without a network
 # The first call makes a virtual environment in .venv; with packages there, nothing needs the network.
@@ -20,7 +21,7 @@ LACKING = error: not everything is in $(WHEELHOUSE): repeat make wheelhouse with
 SOURCES := $(shell find ablations conf data hydra_plugins models scripts tests -name '*.py' -o -name '*.yaml' 2>/dev/null | grep -v data/cache) \
            train.py evaluate.py pyproject.toml Makefile README.md
 
-.PHONY: setup wheelhouse demo test tables claims figures dashboard lint clean
+.PHONY: setup wheelhouse demo test tables claims figures report dashboard lint clean
 
 setup: .venv/ready
 
@@ -72,6 +73,9 @@ dashboard: .venv/ready
 
 figures: .venv/ready
 	$(PY) scripts/figures.py
+
+report: .venv/ready
+	$(PY) scripts/report.py
 
 lint: .venv/ready
 	$(PY) -m ruff check .

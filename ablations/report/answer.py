@@ -1,5 +1,6 @@
 """The answer so far: the joined headline table, and what every setting costs against its baseline, study by study."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ class Answer:
     """Tables with what they are of and the command that makes each."""
 
     grids: list[tuple[str, writers.Grid, str]]
+    sentences: list[str]
     refusals: list[str]
     shifts: list[dict[str, Any]]
 
@@ -26,22 +28,49 @@ def answer(studies: list[Study]) -> Answer:
     Where neither is, the headline table of every study stands in its own section only.
     """
     chosen = [study for study in studies if study.name in HEADLINE and study.runs]
-    grids, refusals = [], []
+    grids, sentences, refusals = [], [], []
     for group in [chosen] if len(chosen) == len(HEADLINE) else [[study] for study in chosen]:
         runs = [run for study in group for run in study.runs]
         words = " ".join(f"--study {study.name}" for study in group)
         command = f"python scripts/tables.py {words}{' --join headline' if len(group) > 1 else ''} --print"
         try:
-            grids += [(" and ".join(study.name for study in group), headline(runs), command)]
+            baseline = writers.baseline_of(runs)
+            rows = tables.rows(runs, baseline)
+            names = " and ".join(study.name for study in group)
+            grids.append((names, writers.headline_grid(rows, runs, baseline), command))
+            sentences += in_words(rows, runs, baseline)
         except ValueError as error:
             refusals.append(str(error))
-    return Answer(grids, refusals, [shift for study in studies for shift in shifts(study)])
+    return Answer(grids, sentences, refusals, merge(shift for study in studies for shift in shifts(study)))
 
 
-def headline(runs: list[Record]) -> writers.Grid:
-    """The headline table of these runs."""
-    baseline = writers.baseline_of(runs)
-    return writers.headline_grid(tables.rows(runs, baseline), runs, baseline)
+def in_words(rows: list[tables.Row], runs: list[Record], baseline: str) -> list[str]:
+    """Each headline difference as a sentence, with its interval and, where it was tested, its verdict."""
+    found = []
+    for column in tables.headline_columns(runs):
+        title, decimals = tables.SCORES[column.score]
+        for row in rows:
+            cell = row.cells.get(column)
+            if cell is None or cell.comparison is None:
+                continue
+            difference = cell.comparison.difference
+            numbers = f"{difference.mean:+.{decimals}f}".replace("-", "\u2212")
+            if difference.low is not None and difference.high is not None:
+                ends = [f"{end:+.{decimals}f}".replace("-", "\u2212") for end in (difference.low, difference.high)]
+                numbers += f" (95 % interval {ends[0]} to {ends[1]}, {difference.n} seeds)"
+            said = f": {cell.evidence.verdict}" if cell.evidence else ""
+            found.append(f"{row.setting} instead of {baseline} on {column.task}: {title} {numbers}{said}.")
+    return found
+
+
+def merge(found: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same runs may answer several studies: one row for all of them, which then names them."""
+    rows: dict[str, dict[str, Any]] = {}
+    for shift in found:
+        study = shift.pop("study")
+        key = str([value for name, value in shift.items() if name != "setting"])
+        rows.setdefault(key, {**shift, "studies": []})["studies"].append(study)
+    return list(rows.values())
 
 
 def shifts(study: Study) -> list[dict[str, Any]]:
@@ -62,7 +91,7 @@ def shifts(study: Study) -> list[dict[str, Any]]:
                 base = cell.summary.mean - difference.mean  # of the pairs, near enough for a scale
                 base = _base(rows, column, row) or base
                 if base:
-                    found.append(_shift(study, column, row, difference, base, runs[0]["config"]["study"]))
+                    found.append(_shift(study, column, row, cell, base, runs[0]["config"]["study"]))
     return found
 
 
@@ -73,7 +102,11 @@ def _base(rows: list[tables.Row], column: tables.Column, row: tables.Row) -> flo
     return summary.mean if summary else None
 
 
-def _shift(study: Study, column: Any, row: tables.Row, difference: Any, base: float, said: dict[str, Any]) -> dict[str, Any]:
+def _shift(
+    study: Study, column: Any, row: tables.Row, cell: tables.Cell, base: float, said: dict[str, Any]
+) -> dict[str, Any]:
+    assert cell.comparison is not None
+    difference, verdict = cell.comparison.difference, cell.evidence.verdict if cell.evidence else None
     sign = 1 if column.score in BETTER_HIGH else -1
     percent = [None if x is None else 100 * sign * x / base for x in (difference.mean, difference.low, difference.high)]
     mean, *ends = percent
@@ -93,6 +126,7 @@ def _shift(study: Study, column: Any, row: tables.Row, difference: Any, base: fl
         "score": tables.SCORES[column.score][0],
         "difference": f"{difference.mean:+.{decimals}f}",
         "n": difference.n,
+        "verdict": verdict,
         **{key: significant(x) for key, x in (("mean", mean), ("low", low), ("high", high), ("margin", margin))},
     }
 
@@ -110,12 +144,13 @@ def spec() -> dict[str, Any]:
         {"field": "low", "type": "quantitative", "format": "+.2f", "title": "95 % from"},
         {"field": "high", "type": "quantitative", "format": "+.2f", "title": "95 % to"},
         {"field": "margin", "type": "quantitative", "format": ".2f", "title": "margin, percent"},
+        {"field": "verdict"},
         {"field": "n", "type": "quantitative", "title": "pairs"},
     ]
     title = "difference to the baseline, % of its score (right of zero is better)"
     return {
         "width": "container",
-        "height": {"step": 22},
+        "height": 100,  # the page says: so many rows
         "data": {"name": "shifts"},
         "encoding": {"y": place, "color": {"field": "score", "type": "nominal", "title": "score"}},
         "layer": [
@@ -131,7 +166,10 @@ def spec() -> dict[str, Any]:
                     "color": {"value": "#888888"},
                 },
             },
-            {"mark": {"type": "rule", "strokeWidth": 1}, "encoding": {"x": {"datum": 0}, "y": None, "color": {"value": "#888888"}}},
+            {
+                "mark": {"type": "rule", "strokeWidth": 1},
+                "encoding": {"x": {"datum": 0}, "y": None, "color": {"value": "#888888"}},
+            },
             {
                 "transform": [{"filter": "isValid(datum.low)"}],
                 "mark": {"type": "rule", "strokeWidth": 2.5, "clip": True},

@@ -49,7 +49,9 @@ def lines(results: Path, conf: Path = schema.CONF) -> list[Line]:
             found.append(Line(file.stem, "refused", missing=(str(error),), commands=(command(file.stem),)))
             continue
         claim = decided.claim
-        prose = {key: getattr(claim, key) for key in ("question", "statement", "note", "prediction", "tested", "change")}
+        prose = {
+            key: getattr(claim, key) for key in ("question", "statement", "note", "prediction", "tested", "change")
+        }
         found.append(
             Line(
                 claim.id,
@@ -77,7 +79,9 @@ def _part(decision: Decision) -> Part:
     part = decision.part
     says = f"{part.says} " if part.says else ""
     if isinstance(part, schema.Exact):
-        counted = [finding.holds for finding in decision.outcome.findings if not finding.remark] if decision.outcome else []
+        counted = (
+            [finding.holds for finding in decision.outcome.findings if not finding.remark] if decision.outcome else []
+        )
         effect = f"{sum(counted)} of {len(counted)} findings hold"
         return Part(decision.verdict, f"{says}Exact check {part.check}.", effect, "exact", NOTHING)
     region = f"{says}The claim predicts {pages._region(part.region, part.unit)}."

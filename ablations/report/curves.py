@@ -8,7 +8,7 @@ from ablations.report.safe import significant
 LOSSES = {"loss": "training loss (nats)", "valid_nll": "validation loss (nats)"}
 POINTS = 200  # of a curve; a screen shows no more
 SUMMARY = {"mean": "mean", "min": "low", "max": "high", "count": "n"}
-SETTING = {"field": "setting", "type": "nominal", "title": "setting"}
+SETTING = {"field": "setting", "type": "nominal", "title": "setting", "legend": {"symbolOpacity": 1}}
 
 
 def data(studies: list[Study]) -> list[dict[str, Any]]:

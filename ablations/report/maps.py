@@ -55,12 +55,17 @@ def spec() -> dict[str, Any]:
             "field": field,
             "type": "ordinal",
             "title": field,
-            "axis": {"labelAngle": angle, "labelFontSize": 9, "labelExpr": f"{field}_tokens[datum.value]", "labelLimit": 70},
+            "axis": {
+                "labelAngle": angle,
+                "labelFontSize": 9,
+                "labelExpr": f"{field}_tokens[datum.value]",
+                "labelLimit": 70,
+            },
         }
 
     return {
         "width": {"step": 12},
-        "height": {"step": 12},
+        "height": {"step": 12},  # or what the page has room for
         "params": [{"name": "query_tokens", "value": []}, {"name": "key_tokens", "value": []}],
         "data": {"name": "weights"},
         "mark": {"type": "rect", "invalid": None},

@@ -34,7 +34,7 @@ def write(results: Path, names: list[str], output: Path, conf: Path = CONF) -> P
 def build(results: Path, names: list[str], conf: Path = CONF) -> Page:
     """The page of these studies and of all claims. The same records, measurements and claims give the same bytes."""
     found = [load(results, name) for name in names]
-    sections = [studies.section(study, results) for study in found]
+    sections = [studies.section(study) for study in found]
     decided = claims.lines(results, conf)
     columns, lines = runs.table(found)
     script = code()
@@ -100,7 +100,7 @@ def library() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script."""
     import vl_convert
 
-    return vl_convert.javascript_bundle()
+    return vl_convert.javascript_bundle(None)
 
 
 def code() -> str:

@@ -43,7 +43,9 @@ class Column:
 def table(studies: list[Study]) -> tuple[list[Column], list[Line]]:
     """Headings and lines; scores are those of the first test split, or of validation where a task has no test."""
     present = {score for study in studies for run in study.runs for score in _scores(run)}
-    shown = [score for score in tables.SCORES if score in present and score not in ("word_perplexity", "byte_perplexity")]
+    shown = [
+        score for score in tables.SCORES if score in present and score not in ("word_perplexity", "byte_perplexity")
+    ]
     columns = [Column(title) for title in ("study", "task", "strategy", "what differs")]
     columns += [Column("seed", True), Column("status")]
     columns += [Column(tables.SCORES[score][0], True) for score in shown]
@@ -70,9 +72,7 @@ def _line(study: Study, run: Record, shown: list[str]) -> Line:
     cells += [_number(budget.get("parameters"), ","), _number(budget.get("cache_numbers_per_token"), ",")]
     cells += [_number(seconds(run), ",.0f")]
     command = run.get("command") or ""
-    return Line(
-        run["signature"], study.name, run["task"], strategy, run["status"], cells, command
-    )
+    return Line(run["signature"], study.name, run["task"], strategy, run["status"], cells, command)
 
 
 def _number(value: Any, form: str) -> Cell:

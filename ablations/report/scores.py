@@ -6,13 +6,15 @@ from ablations import tables
 from ablations.report.parts import Record, Study, shown
 from ablations.report.safe import significant
 
+SPEED = "tokens_per_second"  # greedy, after training, on the run's own machine; mean over seeds
 COSTS = {
     "parameters": "parameters",
     "projection_d2": "query, key and value maps (d²)",
     "flops_per_token": "FLOPs per token",
     "cache_numbers_per_token": "numbers in the cache per token",
+    SPEED: "tokens per second, decoding (higher is better)",
 }
-SETTING = {"field": "setting", "type": "nominal", "title": "setting"}
+SETTING = {"field": "setting", "type": "nominal", "title": "setting", "legend": {"symbolOpacity": 1}}
 
 
 def data(studies: list[Study]) -> list[dict[str, Any]]:
@@ -61,14 +63,16 @@ def _score(column: tables.Column, rows: list[tables.Row], settings: list[str]) -
 
 def _costs(runs: list[Record]) -> dict[str, Any]:
     budget = next((run["budget"] for run in runs if run.get("budget")), {})
-    return {key: significant(budget[key], 8) for key in COSTS if budget.get(key) is not None}
+    found = {key: significant(budget[key], 8) for key in COSTS if budget.get(key) is not None}
+    speeds = [run["decoding"][SPEED] for run in runs if (run.get("decoding") or {}).get(SPEED)]
+    return found | ({SPEED: significant(sum(speeds) / len(speeds))} if speeds else {})
 
 
 def seeds_spec() -> dict[str, Any]:
     """Over the dataset `cells` (setting, mean, low, high, n) and `seeds` (setting, seed, value)."""
     return {
         "width": "container",
-        "height": {"step": 34},
+        "height": 100,  # the page says: so many rows
         "encoding": {
             "y": {**SETTING, "title": None, "sort": None, "axis": {"labelLimit": 190}},
             "color": {**SETTING, "legend": None},

@@ -2,16 +2,15 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ablations import record as records
 from ablations import tables, writers
 from ablations.claims.schema import Study as Plan
 from ablations.compose import CONF
-from ablations.report import planned
 from ablations.report.parts import Record, Study
 from ablations.report.runs import NOTHING, seconds
+from ablations.tables import planned
 
 MANY = (("processes", "process", "es"), ("threads", "thread", "s"))
 
@@ -23,7 +22,7 @@ class Section:
     name: str
     about: dict[str, str]  # question, prediction, baseline, margin, ... in words
     counts: str
-    missing: list[str] | None  # planned runs without a record; none: no file plans the study
+    missing: str  # planned runs without a record, in a sentence; empty where none is known
     grids: list[writers.Grid]
     refusal: str  # why there are no tables
     train: str
@@ -36,18 +35,21 @@ class Section:
         """In a word or two."""
         if self.refusal and not self.grids:
             return "no table"
-        return "unplanned" if self.missing is None else "PARTIAL" if self.missing else "complete"
+        return "PARTIAL" if self.missing else "complete" if self.train else "unplanned"
 
 
-def section(study: Study, results: Path) -> Section:
+def section(study: Study) -> Section:
     """Of one study, from its records and the file that plans it."""
-    refusal, grids, missing = study.refusal, [], None
+    refusal, grids, missing = study.refusal, [], ""
     if study.runs:
         try:
-            grids = grids_of(study.runs)
+            baseline = writers.baseline_of(study.runs)
+            table = tables.rows(study.runs, baseline)
+            missing = planned.missing(study.name, study.runs, table) or ""
+            if any(run["status"] == "finished" for run in study.runs):
+                grids = writers.grids(table, study.runs, baseline)
         except ValueError as error:
             refusal = str(error)
-        missing = planned.missing(results, study.name, study.runs)
     return Section(
         study.name,
         about(study.runs),
@@ -67,15 +69,6 @@ def train(name: str) -> str:
     if not (CONF / "study" / f"{name}.yaml").is_file():
         return ""
     return f"python train.py study={name}{' paths.corpora=FOLDER' if Plan.read(CONF, name).files else ''}"
-
-
-def grids_of(runs: list[Record]) -> list[writers.Grid]:
-    """The tables that `scripts/tables.py` makes of these runs, the headline first; none where no run is finished."""
-    if not any(run["status"] == "finished" for run in runs):
-        return []
-    baseline = writers.baseline_of(runs)
-    table = tables.rows(runs, baseline)
-    return [writers.headline_grid(table, runs, baseline), *writers.comparison_grids(table, runs, baseline)]
 
 
 def about(runs: list[Record]) -> dict[str, str]:
@@ -134,5 +127,7 @@ def _machine(machine: dict[str, Any]) -> str:
     if not machine:
         return "not on record"
     name = str(machine.get("name") or machine.get("device") or NOTHING)
-    parts = [f"{machine[key]} {word}{'' if machine[key] == 1 else ending}" for key, word, ending in MANY if machine.get(key)]
+    parts = [
+        f"{machine[key]} {word}{'' if machine[key] == 1 else ending}" for key, word, ending in MANY if machine.get(key)
+    ]
     return ", ".join([name, *parts, *([str(machine["device"])] if machine.get("device") else [])])

@@ -8,6 +8,7 @@ from typing import Any
 from ablations.report.parts import Record, Study, shown
 
 SAME, ADDED, MISSING = 0, 1, 2
+KEYS = ("split", "source", "reference")
 
 
 def data(studies: list[Study]) -> list[dict[str, Any]]:
@@ -23,8 +24,8 @@ def data(studies: list[Study]) -> list[dict[str, Any]]:
             for number, group in enumerate(runs.values()):
                 for run in group:
                     for sample in _samples(run):
-                        key = tuple(str(sample.get(name) or "") for name in ("split", "source", "reference"))
-                        sentences.setdefault(key, []).append((number, run["seed"], str(sample["hypothesis"])))
+                        split, source, reference = (str(sample.get(key) or "") for key in KEYS)
+                        sentences.setdefault((split, source, reference), []).append((number, run["seed"], str(sample["hypothesis"])))
             if sentences:
                 found.append(
                     {
@@ -39,7 +40,12 @@ def data(studies: list[Study]) -> list[dict[str, Any]]:
                                 "source": source,
                                 "reference": reference,
                                 "hypotheses": [
-                                    [number, seed, pieces(hypothesis, reference), *scores(hypothesis, reference, target)]
+                                    [
+                                        number,
+                                        seed,
+                                        pieces(hypothesis, reference),
+                                        *scores(hypothesis, reference, target),
+                                    ]
                                     for number, seed, hypothesis in hypotheses
                                 ],
                             }
@@ -73,7 +79,7 @@ def _languages(runs: list[Record], task: str) -> list[str | None]:
 
 
 def pieces(hypothesis: str, reference: str) -> list[list[Any]]:
-    """The hypothesis in runs of words: the same as in the reference, added, and, where they would stand, missing ones."""
+    """The hypothesis in runs of words: the same as in the reference, added, and missing ones where they would stand."""
     ours, theirs = hypothesis.split(), reference.split()
     found: list[list[Any]] = []
     for kind, a, b, c, d in difflib.SequenceMatcher(None, theirs, ours, autojunk=False).get_opcodes():
@@ -88,9 +94,10 @@ def pieces(hypothesis: str, reference: str) -> list[list[Any]]:
 
 
 def scores(hypothesis: str, reference: str, tokenizer: str = "13a") -> tuple[float, float]:
-    """BLEU (of one sentence: orders that it is too short for are left out, the others smoothed) and chrF, to a tenth."""
+    """BLEU and chrF of one sentence, to a tenth. BLEU leaves out orders it is too short for and smooths the others."""
     bleu, chrf = _metrics(tokenizer)
-    return tuple(round(metric.sentence_score(hypothesis, [reference]).score, 1) for metric in (bleu, chrf))
+    found = [round(metric.sentence_score(hypothesis, [reference]).score, 1) for metric in (bleu, chrf)]
+    return found[0], found[1]
 
 
 @functools.cache

@@ -6,7 +6,7 @@ function section(id, entries, select, changed) {
     byId(id).replaceChildren(byId(`${id}-title`), make("p", { class: "note" }, "Nothing of this kind is on record."));
     return false;
   }
-  offer(select, entries.map((entry, index) => label(index, entry)), entries.findIndex((entry) => entry.study === "headline"));
+  offer(select, entries.map((entry, index) => label(index, entry)), Math.max(0, entries.findIndex((entry) => entry.study === "headline")));
   select.addEventListener("change", changed);
   return true;
 }
@@ -54,6 +54,7 @@ function drawCurves() {
     ? `${title}, ${DATA.losses[loss]} at the end: ${ordered.map(({ setting, values }) => `${setting} ${short(mean(values), 4)}`).join("; ")}.`
     : "No curve is chosen.";
   byId("curves-says").textContent = says;
+  again("curves", curve().study);
   draw(byId("curves-plot"), spec, { points }, says);
 }
 
@@ -94,12 +95,15 @@ function drawScores() {
   const seeds = score.cells.flatMap(([setting, , , , found]) => Object.entries(found).map(([seed, value]) => ({ setting: settings[setting], seed: Number(seed), value })));
   const spec = dressed(structuredClone(SPECS.seeds), settings);
   spec.encoding.y.sort = settings;
+  spec.height = 34 * cells.length + 10;
   spec.encoding.y.axis.labelLimit = byId("seeds-plot").clientWidth < 640 ? 130 : 260;
   spec.layer[2].encoding.x.title = score.title;
   const rows = cells.map((cell) => [cell.setting, short(cell.mean), short(cell.low), short(cell.high), cell.n, seeds.filter((seed) => seed.setting === cell.setting).map((seed) => short(seed.value)).join(", ")]);
   numbers(byId("seeds-table"), `${title}, ${score.title}`, ["setting", "mean", "95 % from", "to", "seeds", "each seed"], rows);
   const says = `${title}, ${score.title}: ${cells.map((cell) => `${cell.setting} ${short(cell.mean, 4)}`).join("; ")}.`;
   byId("seeds-says").textContent = says;
+  again("seeds", scored().study);
+  again("costs", scored().study);
   draw(byId("seeds-plot"), spec, { cells, seeds }, says);
   drawCosts(settings, cells, score.title, title);
 }
@@ -128,19 +132,23 @@ if (section("scores", DATA.scores, byId("scores-study"), newScores)) {
 function drawShifts() {
   const strategy = byId("shifts-strategy").value;
   const mine = DATA.shifts.filter((shift) => !strategy || shift.strategy === strategy);
-  const several = new Set(mine.map((shift) => `${shift.study} ${shift.setting}`)).size < mine.length;
-  const shifts = mine.map((shift) => ({ ...shift, row: `${shift.study}: ${shift.setting}${several ? `, ${shift.task}, ${shift.score}` : ""}` }));
+  const rest = (shift) => (strategy ? shift.setting.replace(strategy, "").replace(/^, /, "") : shift.setting);
+  const study = (shift) => `${shift.studies[0]}${shift.studies.length > 1 ? ` +${shift.studies.length - 1}` : ""}`;
+  const named = (shift, last) => [study(shift), ...(rest(shift) ? [rest(shift)] : []), ...last].join(", ");
+  const times = (row) => mine.filter((shift) => named(shift, []) === row).length;
+  const shifts = mine.map((shift) => ({ ...shift, study: shift.studies.join(", "), row: named(shift, times(named(shift, [])) > 1 ? [shift.score, shift.task] : []) }));
   const spec = structuredClone(SPECS.shifts);
   spec.encoding.y.sort = shifts.map((shift) => shift.row);
-  spec.encoding.y.axis.labelLimit = byId("shifts-plot").clientWidth < 640 ? 130 : 340;
+  spec.height = 22 * shifts.length + 10;
+  spec.encoding.y.axis.labelLimit = byId("shifts-plot").clientWidth < 640 ? 150 : 340;
   // An interval of two pairs is as wide as the page of all others: the picture ends where the dots do, and a bit.
   const middle = shifts.flatMap((shift) => [shift.mean, shift.margin || 0, -(shift.margin || 0)]);
   const [low, high] = [Math.min(0, ...middle), Math.max(0, ...middle)];
   const room = 0.25 * (high - low) || 1;
   spec.layer[2].encoding.x.scale = { domain: [low - room, high + room], nice: true };
   const percent = (value) => (value === null ? "—" : `${value > 0 ? "+" : ""}${short(value, 3)} %`);
-  const rows = shifts.map((shift) => [shift.row, shift.score, shift.difference, percent(shift.mean), percent(shift.low), percent(shift.high), shift.margin === null ? "—" : `${short(shift.margin, 3)} %`, shift.n]);
-  numbers(byId("shifts-table"), "Differences to the baseline of each study, + is better", ["study: setting", "score", "difference", "percent", "95 % from", "to", "margin", "pairs"], rows);
+  const rows = shifts.map((shift) => [shift.row, shift.study, shift.task, shift.score, shift.difference, percent(shift.mean), percent(shift.low), percent(shift.high), shift.margin === null ? "—" : `${short(shift.margin, 3)} %`, shift.verdict || "—", shift.n]);
+  numbers(byId("shifts-table"), "Differences to the baseline of each study, + is better", ["study: setting", "studies with these runs", "task", "score", "difference", "percent", "95 % from", "to", "margin", "verdict", "pairs"], rows);
   const count = (test) => shifts.filter(test).length;
   const says = `Of ${shifts.length} differences${strategy ? ` of ${strategy}` : ""}, ${count((shift) => shift.high !== null && shift.high < 0)} are worse than the baseline with their whole interval, ${count((shift) => shift.low !== null && shift.low > 0)} better; the others' intervals hold zero, or there is none. Bars end at the edge of the picture; the table has them whole.`;
   byId("shifts-says").textContent = says;

@@ -18,7 +18,7 @@ function newSites() {
 
 function newHeads() {
   const heads = Math.max(...ofSeed().map((run) => (run.sites[byId("maps-site").value] || []).length));
-  offer(byId("maps-head"), [["", "mean of all heads"], ...range(heads).map((head) => [String(head), `head ${head}`])], "0");
+  offer(byId("maps-head"), [["", "mean of all heads"], ["all", "all heads"], ...range(heads).map((head) => [String(head), `head ${head}`])], "0");
   drawMaps();
 }
 
@@ -32,20 +32,28 @@ function weightsOf(run, site, head) {
 }
 
 function drawMaps() {
-  const [site, head] = [byId("maps-site").value, byId("maps-head").value];
-  const name = head === "" ? "mean of all heads" : `head ${head}`;
-  const shown = ofSeed().map((run) => ({ setting: mapped().settings[run.setting], ...weightsOf(run, site, head) })).filter((map) => map.rows);
+  const [site, chosen] = [byId("maps-site").value, byId("maps-head").value];
+  const name = chosen === "" ? "mean of all heads" : chosen === "all" ? "all heads" : `head ${chosen}`;
+  const shown = ofSeed().flatMap((run) => {
+    const heads = chosen === "all" ? range((run.sites[site] || []).length).map(String) : [chosen];
+    const setting = mapped().settings[run.setting];
+    const title = (head) => (chosen === "all" ? `${setting}, head ${head}` : setting);
+    return heads.map((head) => ({ setting: title(head), ...weightsOf(run, site, head) })).filter((map) => map.rows);
+  });
+  const step = chosen === "all" || byId("maps-plots").clientWidth < 640 ? 11 : 17;
   const figures = shown.map((map) => ({ ...map, box: make("div", { class: "plot" }) }));
   byId("maps-plots").replaceChildren(...figures.map(({ setting, box }) => make("figure", {}, make("figcaption", {}, make("bdi", {}, setting)), box)));
   for (const { setting, queries, keys, rows, box } of figures) {
     const weights = rows.flatMap((row, query) => row.map((weight, key) => ({ query, key, weight, from: queries[query], to: keys[key] })));
     const spec = structuredClone(SPECS.map);
+    spec.width = spec.height = { step };
     spec.params[0].value = queries;
     spec.params[1].value = keys;
     draw(box, spec, { weights }, `Attention of ${setting}, ${site}, ${name}; the strongest key of each query stands in the table below.`);
   }
   const self = site.endsWith(".self");
   const facts = shown.map(({ setting, rows }) => `${setting} ${short(mean(rows.map((row, query) => (self ? row[query] : Math.max(...row)))), 3)}`);
+  again("maps", mapped().study);
   byId("maps-says").textContent = shown.length
     ? `${site}, ${name}. Mean weight ${self ? "on the own position" : "of the strongest key"}: ${facts.join("; ")}.`
     : "No run has such maps on record.";
@@ -58,9 +66,15 @@ function drawMaps() {
 }
 
 if (section("maps", DATA.maps, byId("maps-study"), newMaps)) {
-  const cividis = vega.scheme("cividis");
-  const stops = range(11).map((index) => (Array.isArray(cividis) ? cividis[Math.round((index * (cividis.length - 1)) / 10)] : cividis(index / 10)));
-  byId("maps-scale").style.backgroundImage = `linear-gradient(to right, ${stops.join(", ")})`;
+  const drawScale = () => {
+    const weights = range(50).map((index) => ({ query: 0, key: index, weight: (index + 0.5) / 50 }));
+    const spec = { ...structuredClone(SPECS.map), width: 200, height: 14 };
+    for (const channel of ["x", "y"]) spec.encoding[channel].axis = null;
+    delete spec.encoding.tooltip;
+    draw(byId("maps-scale"), spec, { weights }, "Colours of the weights from 0 to 1");
+  };
+  drawn.push(drawScale);
+  drawScale();
   byId("maps-seed").addEventListener("change", newSites);
   byId("maps-site").addEventListener("change", newHeads);
   byId("maps-head").addEventListener("change", drawMaps);

@@ -40,6 +40,11 @@ function boxes(fieldset, names, changed) {
 
 const ticked = (fieldset) => [...fieldset.querySelectorAll("input:checked")].map((box) => Number(box.value));
 
+/** The command that draws what a chart shows, from the study's records. */
+function again(id, study) {
+  byId(`${id}-again`).querySelector("code").textContent = `python scripts/figures.py --study ${study}`;
+}
+
 /** The numbers behind a chart. */
 function numbers(box, caption, header, rows) {
   const head = make("tr", {}, ...header.map((text) => make("th", { scope: "col" }, text)));
@@ -79,7 +84,8 @@ function look(width) {
     font: style.getPropertyValue("--sans"),
     view: { stroke: null },
     range: { category: colours(), symbol: DATA.marks.markers },
-    axis: { ...text, gridColor: colour("--line"), domainColor: colour("--quiet"), tickColor: colour("--quiet"), labelOverlap: true },
+    axis: { ...text, gridColor: colour("--line"), domainColor: colour("--quiet"), tickColor: colour("--quiet"), labelOverlap: true, tickCount: width < 640 ? 4 : 8 },
+    axisX: { grid: false, ticks: true },
     legend: { ...text, orient: "bottom", direction: width < 640 ? "vertical" : "horizontal", columns: width < 640 ? 1 : 3, labelLimit: Math.min(320, width - 60), symbolSize: 90, symbolStrokeWidth: 2 },
   };
 }
@@ -104,4 +110,4 @@ async function draw(box, spec, datasets, says) {
 }
 
 const label = (index, entry) => [String(index), entry.label];
-DARK.addEventListener("change", () => drawn.forEach((again) => again()));
+DARK.addEventListener("change", () => drawn.forEach((chart) => chart()));
