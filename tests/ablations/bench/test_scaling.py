@@ -1,15 +1,15 @@
-"""How tables grow with cells is left to the benchmark itself: it starts processes."""
+"""How tables grow with records is left to the benchmark itself: it starts processes."""
 
-import json
+from itertools import islice
 
-from ablations import record
-from ablations.bench import scaling
+from ablations import record, units
+from ablations.bench import records, scaling
 from ablations.bench.setup import Setup
 
 
 def test_each_axis_is_measured_and_drawn(tmp_path, one_thread, monkeypatch):
-    monkeypatch.setattr(scaling, "_cells", lambda setup: scaling.Table("none", ["cells"]))
-    *axes, _ = scaling.scaling(Setup(rounds=1, quick=True, results=str(tmp_path)))
+    monkeypatch.setattr(scaling, "records", lambda setup: [])
+    axes = list(scaling.scaling(Setup(rounds=1, quick=True, results=str(tmp_path))))
     assert [table.columns[0] for table in axes] == list(scaling.AXES)
     assert all(len(table.rows) == 2 for table in axes)
     drawn = tmp_path / "work" / "bench" / axes[-1].picture
@@ -18,10 +18,11 @@ def test_each_axis_is_measured_and_drawn(tmp_path, one_thread, monkeypatch):
 
 def test_made_records_are_records_of_runs_that_differ(tmp_path):
     """The index and the tables check what they read: a copy under another's signature would be refused."""
-    made = scaling._records(12)
+    made = list(records.made(12))
     assert len({entry["signature"] for entry in made}) == 12
-    for entry in made:
-        file = record.path(tmp_path, entry)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(entry))
+    assert len({entry["scores"]["valid"]["nll"] for entry in made}) == 12
+    assert units.unpack(made[0]["units"]["valid"]["nll"]).shape == (records.BLOCKS,)
+    records.lay_out(iter(made), tmp_path)
     assert len(record.load_all(tmp_path, "many")) == 12
+    again = next(islice(records.made(4, 3), 1))
+    assert again == made[3], "whichever are asked for"
