@@ -44,7 +44,7 @@ class Line:
 
 def calibration(setup: Setup) -> Iterator[Table]:
     """Over seeds; over seeds and units; of two checkpoints; and the rule for degrees of freedom."""
-    sets = 40 if setup.quick else 2000
+    sets = 12 if setup.quick else 2000
     yield over_seeds(sets)
     for title, world, family in (
         ("translation, seeds and sentences differ", TRANSLATION, FAMILY),
@@ -114,7 +114,7 @@ def over_both(title: str, world: World, sets: int, family: int) -> Table:
         spread.append(parts[1].mean(-1).std(ddof=1))
         null, shifted = parts[2:] - parts[1], parts[0] - parts[1]
         drawn = crossed.resampled(score, data[2], data[1], crossed.RESAMPLES, 0)
-        again = crossed.resampled(score, data[0], data[1], crossed.RESAMPLES, 0)
+        again = crossed.resampled(score, data[0], data[1], crossed.RESAMPLES, 0) if family > 1 or score.ratio else None
         for n in SEEDS:
             estimates = [crossed.crossed(one[:n]) for one in null]
             found["crossed", n].append(estimates[0].p < ALPHA)
@@ -128,8 +128,9 @@ def over_both(title: str, world: World, sets: int, family: int) -> Table:
             found["crossed non-inferiority, a margin below", n].append(margin.p_not_worse < ALPHA)
             bootstrap = crossed.of_resamples(null[0, :n].mean(1), drawn[:, :n], world.units)
             found["hierarchical bootstrap", n].append(bootstrap.p < ALPHA)
-            bootstrap = crossed.of_resamples(shifted[:n].mean(1), again[:, :n], world.units)
-            found["hierarchical bootstrap interval", n].append(holds(bootstrap, truth))
+            if again is not None:
+                bootstrap = crossed.of_resamples(shifted[:n].mean(1), again[:, :n], world.units)
+                found["hierarchical bootstrap interval", n].append(holds(bootstrap, truth))
             chosen = few.integers(n, size=(len(drawn), n))
             low, high = np.quantile(np.take_along_axis(drawn, chosen, 1).mean(1), [ALPHA / 2, 1 - ALPHA / 2])
             found["its percentiles alone (not used)", n].append(not low <= 0 <= high)
@@ -142,7 +143,7 @@ def over_both(title: str, world: World, sets: int, family: int) -> Table:
         Line("crossed non-inferiority, a margin below", TEST),
         *([Line("Holm over 5 crossed, any", AT_MOST)] if family > 1 else []),
         Line("hierarchical bootstrap", TEST),
-        Line("hierarchical bootstrap interval", INTERVAL),
+        *([Line("hierarchical bootstrap interval", INTERVAL)] if family > 1 or score.ratio else []),
         Line("its percentiles alone (not used)", None),
         Line("t test over seeds, read as of other units (not so used)", None),
     ]
@@ -178,8 +179,9 @@ def between_checkpoints(sets: int) -> Table:
     for world, name in ((TRANSLATION, "BLEU"), (TEXT, "perplexity"), (OPINIONS, "accuracy")):
         spread = []
         for kind, seed in zip(kinds, (0.0, world.seed, 2 * world.seed), strict=True):
-            for column, value in rejections(replace(world, seed=seed), sets, name).items():
-                found[column, kind] = value
+            # What only shows that these are no tests of architectures need not be known as well.
+            for what, hits in rejections(replace(world, seed=seed), sets if not seed else sets // 2, name).items():
+                found[what, kind] = hits
             spread.append(f"± {spread_of(replace(world, seed=seed), sets):.2g}")
         truth = true_difference(replace(world, seed=0.0), sets, SHIFTS[world.score.name])
         found[f"{name}: centred bootstrap interval", kinds[0]] = covered(replace(world, seed=0.0), sets, truth)
@@ -198,9 +200,9 @@ def between_checkpoints(sets: int) -> Table:
     return table(f"Two checkpoints, {sets} pairs", kinds, found, lines, notes, barred=kinds[:1])
 
 
-def rejections(world: World, sets: int, name: str) -> Rates:
+def rejections(world: World, sets: int, name: str) -> dict[str, list[bool]]:
     """By test, of one seed an arm."""
-    found: Rates = defaultdict(list)
+    found: dict[str, list[bool]] = defaultdict(list)
     for data in chunks(world, np.random.default_rng(5), sets, 2, 1, 0.0):
         pair = world.score, data[0, 0], data[1, 0]
         found[f"{name}: paired randomisation"].append(checkpoints.randomised(*pair) < ALPHA)
@@ -268,7 +270,7 @@ def fixed_text(world: World, sets: int, arms: int, seeds: int) -> np.ndarray:
 def true_difference(world: World, sets: int, shift: float) -> float:
     """Of the first arm and another, mean over many test sets with 10 seeds each."""
     random, values = np.random.default_rng(8), []
-    for data in chunks(world, random, 4 * sets, 2, 10, shift):
+    for data in chunks(world, random, sets, 2, 10, shift):
         scores = world.score.value(data.sum(-2)).mean(1)
         values.append(scores[0] - scores[1])
     return float(np.mean(values))

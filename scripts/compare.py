@@ -1,0 +1,45 @@
+"""Every setting of a study against its baseline, over seeds and sentences, and checkpoint by checkpoint.
+
+python scripts/compare.py                            all studies -> results/comparisons/<study>.md, .csv, .tex
+python scripts/compare.py --study demo               one study
+python scripts/compare.py --study demo --split test  on this split alone; may be given several times
+
+From records alone: those whose runs kept what their scores are sums of, sentence by sentence or window by window.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from ablations import record
+from ablations.errors import shell, tell
+
+
+@shell
+def main() -> None:
+    """Writes what can be written; a study whose runs cannot be compared does not keep others from theirs."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--results", type=Path, default=Path("results"), help="folder of results (results)")
+    parser.add_argument("--study", action="append", help="a study; may be given several times (all)")
+    parser.add_argument("--split", action="append", help="a split; may be given several times (all)")
+    given = parser.parse_args()
+    from ablations import comparisons
+
+    failed = False
+    for study in record.asked(given.results, given.study):
+        try:
+            written = comparisons.write(given.results, study, given.split)
+        except ValueError as error:
+            tell(f"study {study}: {error}")
+            failed = True
+            continue
+        told = ", ".join(map(str, written))
+        print(f"{study}: {told or 'no setting and its baseline have units of a common seed: nothing to compare'}")
+    if failed:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
