@@ -47,7 +47,7 @@ def write(results: str | Path, study: str, names: Sequence[str] | None = None) -
     runs = records.load_all(results, study)
     for run in runs:
         if run["status"] != "finished":
-            left_out.append(f"{records.label(run['config'])} has no curve, map or analysis drawn: it {run['status']}")
+            left_out.append(f"{records.label(run['config'])} {run['status']}: it has no curve, map or analysis")
     folder = Path(results) / "figures" / study
     with style():
         for material in materials(runs):

@@ -47,15 +47,9 @@ class Look:
 
     @property
     def line(self) -> dict[str, Any]:
-        """Arguments of `plot` for a line with markers."""
-        size = 4 * SIZES.get(self.marker, 1)
-        return {
-            "color": self.colour,
-            "linestyle": self.dash,
-            "marker": self.marker,
-            "markersize": size,
-            "linewidth": 1.3,
-        }
+        """Arguments of `plot` for a line with markers, open: of several at one place all can be seen."""
+        mark = {"marker": self.marker, "markersize": 4.5 * SIZES.get(self.marker, 1), "markerfacecolor": "none"}
+        return {"color": self.colour, "linestyle": self.dash, "linewidth": 1.3, **mark}
 
     @property
     def point(self) -> dict[str, Any]:

@@ -37,7 +37,8 @@ def over_training(
     missing = [f"no such numbers on record of {', '.join(without)}"] if without else []
     longest = [max(len(run[i]) for found in points.values() for run in found) for i in range(len(titles))]
     kept = [i for i in range(len(titles)) if longest[i] >= least]
-    missing += [f"{titles[i]} is on record at {longest[i]} step(s) only" for i in range(len(titles)) if i not in kept]
+    few = {i: f"{titles[i]} at {longest[i]} step" if longest[i] else f"no {titles[i]}" for i in range(len(titles))}
+    missing += [f"{few[i]} on record" for i in few if i not in kept]
     if not kept:
         return nothing(*missing)
     width = NARROW if len(kept) == 1 else WIDE
