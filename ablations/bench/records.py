@@ -75,7 +75,7 @@ def records(setup: Setup) -> Iterator[Table]:
     table.notes = [
         f"each made from one of study `shakespeare`, with a seed, signature, scores and {BLOCKS:,} blocks of its own; "
         f"{SEEDS} seeds a setting; {_size()} kB a record; Markdown, CSV and LaTeX",
-        "each a process of its own, from its start to its end: seconds by the clock and of computing, medians; memory at most",
+        "each a process of its own, from start to end: seconds by the clock and of computing, medians; memory at most",
         f"processors: {os.cpu_count()}; load when it ended: {os.getloadavg()[0]:.1f}",
         "bar: all tables of 10,000 records from files alone in 5 s and 500 MB",
     ]

@@ -135,6 +135,21 @@ def test_a_run_of_two_studies_counts_once():
     assert rows([run, {**run, "study": "second"}])[0].cells[PERPLEXITY].summary.n == 1
 
 
+def test_two_runs_that_nothing_tells_apart_are_refused_by_name():
+    run = make_record("separate", seed=1)
+    twin = {**copy.deepcopy(run), "signature": "0" * 16}
+    with pytest.raises(ValueError, match="two runs of separate with seed 1") as refusal:
+        rows([run, twin])
+    assert run["signature"] in str(refusal.value) and "0" * 16 in str(refusal.value)
+    with pytest.raises(ValueError, match="two runs of separate"):
+        rows([run, {**twin, "status": "diverged", "scores": {}}])
+
+
+def test_numbers_in_settings_sort_by_size():
+    table = rows([make_record("separate", optim__lr=lr) for lr in (0.1, 1e-3, 0.02)])
+    assert [row.setting.rest for row in table] == [("optim.lr=0.001",), ("optim.lr=0.02",), ("optim.lr=0.1",)]
+
+
 def test_the_order_of_records_does_not_matter():
     assert rows(study()) == rows(study()[::-1])
 

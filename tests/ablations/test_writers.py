@@ -8,6 +8,7 @@ import pytest
 from ablations import record as records
 from ablations import writers
 from ablations.tables import rows
+from ablations.writers.power import power_grids
 from tests.ablations.make import BLEU, SITE, make_record
 from tests.ablations.test_tables import study
 
@@ -40,7 +41,7 @@ def test_the_headline_has_the_columns_of_the_notes_first():
     shared = line_of(text, "shared")
     assert shared[1:6] == ["29.00 ± 1.00 (n=3)", "45.10 ± 0.10 (n=3)", "1", "100,000 / 50,000", "64"]
     # differences 5, 5.1, 5.2: half-width 4.3027 x 0.1 / sqrt 3 = 0.248
-    assert shared[6:] == ["-2.00 [-2.00, -2.00]", "+5.10 [+4.85, +5.35]"]
+    assert shared[6:8] == ["-2.00 [-2.00, -2.00]", "+5.10 [+4.85, +5.35]"]
     assert BLEU in text and "100 steps of 512 tokens, fp32" in text
 
 
@@ -53,7 +54,7 @@ def test_accuracy_is_a_percentage_with_two_decimals_and_better_when_higher():
     text = writers.headline(runs)
     assert line_of(text, "setting")[1] == "accuracy (opinions, test)" and "perplexity" not in line_of(text, "setting")
     assert line_of(text, "separate")[1] == "82.00 ± 0.71 (n=2)"
-    assert line_of(text, "shared")[-1] == "-1.50 [-1.50, -1.50]"
+    assert line_of(text, "shared")[-2:] == ["-1.50 [-1.50, -1.50]", "worse"]
     assert "higher accuracy" in text and "accuracy" not in writers.headline(study()), "only where it is a column"
 
 
@@ -61,7 +62,8 @@ def test_one_seed_shows_no_spread_and_no_test():
     text = writers.headline(study(seeds=1))
     assert line_of(text, "shared")[1] == "28.00 (n=1)" and line_of(text, "shared")[6] == "-2.00 (one pair)"
     (grid,) = writers.comparison_grids(rows(study(seeds=1)), study(seeds=1), "separate")
-    assert {tuple(line[3:]) for line in grid.body} == {("1", "—", "—")}
+    assert {tuple(line[3:]) for line in grid.body} == {("1", *["—"] * 6, "inconclusive")}
+    assert not power_grids(rows(study(seeds=1)), study(seeds=1)), "one pair has no deviation"
 
 
 def test_lost_runs_stand_in_the_cell():
@@ -82,7 +84,7 @@ def test_a_missing_baseline_is_said():
 
 def test_the_baseline_is_the_study_s():
     runs = [make_record(name, seed=s, study__baseline="shared") for name in ("separate", "shared") for s in (0, 1)]
-    assert line_of(writers.headline(runs), "shared")[-1] == "baseline"
+    assert line_of(writers.headline(runs), "shared")[-2:] == ["baseline", "—"]
     runs[0]["config"]["study"]["baseline"] = "identity"
     with pytest.raises(ValueError, match="several baselines"):
         writers.headline(runs)
@@ -133,7 +135,9 @@ def test_names_cannot_break_a_table(tmp_path):
     store(runs, tmp_path)
     markdown, values, tex = (file.read_text() for file in writers.write(tmp_path, "demo"))
     assert "<script>" not in markdown and r"=1+1\|&lt;script&gt;&amp;x" in markdown
-    assert {line.replace(r"\|", "").count("|") for line in markdown.splitlines() if line.startswith("| ")} == {7}
+    for block in markdown.split("\n\n"):
+        if block.startswith("|"):
+            assert len({line.replace(r"\|", "").count("|") for line in block.splitlines()}) == 1
     assert [line["setting"] for line in csv.DictReader(values.splitlines()[1:])][0] == "'" + nasty
     assert r"1+1\textbar{}\textless{}script\textgreater{}\&x\_\{\}\$\%\textbackslash{}" in tex
 
@@ -175,3 +179,12 @@ def test_studies_of_several_tasks_stand_side_by_side(tmp_path):
     [row] = [line for line in page.splitlines() if line.startswith("| shared ")][:1]
     assert "BLEU (flickr, test)" in page and "perplexity (docs, test)" in page and row.count("30.00 (n=1)") == 2
     assert tables("--results", tmp_path, "--study", "translation", "--join", "../x").returncode == 1
+
+
+def test_a_joined_table_does_not_take_the_page_of_a_study(tmp_path):
+    store(study(1), tmp_path)
+    store([make_record(study="other")], tmp_path)
+    with pytest.raises(ValueError, match="demo is a study with a page of its own"):
+        writers.write(tmp_path, "demo", "other", name="demo")
+    assert not (tmp_path / "tables").exists()
+    assert {file.stem for file in writers.write(tmp_path, "demo", "other", name="both")} == {"both"}

@@ -1,0 +1,70 @@
+"""Every strategy at its own learning rate, chosen on validation."""
+
+import pytest
+
+from ablations.tables import Column, rows
+from ablations.tables.rates import at_their_best, opponent, tuned
+from ablations.writers.rates import rate_grids
+from tests.ablations.make import make_record
+
+COLUMN = Column("token_perplexity", "docs", "test")
+
+
+def run(strategy, rate, seed, validation, test=40.0, status="finished"):
+    made = make_record(strategy, seed=seed, score=test, status=status, optim__lr=rate)
+    if status == "finished":
+        made["scores"]["valid"]["nll"] = validation
+    return made
+
+
+def grid(strategy, losses, **options):
+    """`losses`: rate -> loss of the first of three seeds; test scores run the other way."""
+    return [
+        run(strategy, rate, seed, loss + seed / 100, 50 - loss + seed, **options)
+        for rate, loss in losses.items()
+        for seed in range(3)
+    ]
+
+
+BASE = grid("separate", {0.001: 3.5, 0.002: 3.0, 0.004: 3.2})
+
+
+def test_the_rate_is_chosen_on_validation_and_compared_on_test():
+    base, shared = tuned(rows([*BASE, *grid("shared", {0.001: 3.7, 0.002: 3.6, 0.004: 3.4})]), "docs")
+    assert (base.best, base.edge, shared.best, shared.edge) == ("0.002", False, "0.004", True)
+    assert base.losses["0.002"] == pytest.approx(3.01) and opponent(shared, [base, shared]) is base
+    difference = at_their_best(shared, base, COLUMN).difference
+    assert (difference.mean, difference.n) == (pytest.approx(-0.4), 3), "50 - 3.4 against 50 - 3.0"
+
+
+def test_a_rate_at_which_a_run_diverged_is_chosen_last():
+    lost = run("shared", 0.004, 3, None, status="diverged")
+    runs = [*BASE, *grid("shared", {0.002: 3.6, 0.004: 3.4}), lost]
+    shared = tuned(rows(runs), "docs")[1]
+    assert shared.best == "0.002" and shared.diverged == {"0.004": 1}
+    alone = tuned(rows([*grid("shared", {0.004: 3.4}), lost, run("shared", 0.002, 0, None, status="diverged")]), "docs")
+    assert alone[0].best == "0.004" and alone[0].diverged == {"0.002": 1, "0.004": 1}
+
+
+def text(runs):
+    (grid,) = rate_grids(rows(runs), runs, "separate")
+    return grid, " ".join(grid.notes)
+
+
+def test_unequal_budgets_and_edges_are_said():
+    equal, notes = text([*BASE, *grid("shared", {0.001: 3.7, 0.002: 3.3, 0.004: 3.4})])
+    assert "Each strategy has tried 3 rates (0.001, 0.002, 0.004) in 9 runs." in notes and "edge" not in notes
+    assert [line[:3] for line in equal.body] == [["separate", "3", "0.002"], ["shared", "3", "0.002"]]
+    _, notes = text([*BASE, *grid("shared", {0.001: 3.7, 0.002: 3.6})])
+    assert "not tried equally much: separate 3 rates in 9 runs and shared 2 rates in 6 runs" in notes
+    assert "edge of the grid for shared: extend the grid for all" in notes
+
+
+def test_diverged_and_failed_runs_are_counted():
+    runs = [*BASE, run("shared", 0.002, 0, 3.0), run("shared", 0.004, 0, None, status="diverged")]
+    grid, _ = text([*runs, run("shared", 0.001, 1, None, status="failed")])
+    assert grid.body[1][:6] == ["shared", "3", "0.002", "3.0000", "0.004 (1)", "1"]
+
+
+def test_one_rate_is_no_choice():
+    assert tuned(rows([make_record("separate"), make_record("shared")]), "docs") == []
