@@ -58,7 +58,7 @@ def in_words(rows: list[tables.Row], runs: list[Record], baseline: str) -> list[
             if difference.low is not None and difference.high is not None:
                 ends = [f"{end:+.{decimals}f}".replace("-", "\u2212") for end in (difference.low, difference.high)]
                 numbers += f" (95 % interval {ends[0]} to {ends[1]}, {difference.n} seeds)"
-            said = f": {cell.evidence.verdict}" if cell.evidence else ""
+            said = f"; verdict: {cell.evidence.verdict}" if cell.evidence else ""
             found.append(f"{row.setting} instead of {baseline} on {column.task}: {title} {numbers}{said}.")
     return found
 

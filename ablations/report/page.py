@@ -31,8 +31,12 @@ def write(results: Path, names: list[str], output: Path, conf: Path = CONF) -> P
     return page
 
 
-def build(results: Path, names: list[str], conf: Path = CONF) -> Page:
-    """The page of these studies and of all claims. The same records, measurements and claims give the same bytes."""
+def build(results: Path, names: list[str], conf: Path = CONF, plots: str | None = None) -> Page:
+    """The page of these studies and of all claims. The same records, measurements and claims give the same bytes.
+
+    `plots`: the script of the plotting library, bundled in some seconds where none is given.
+    """
+    plots = library() if plots is None else plots
     found = [load(results, name) for name in names]
     sections = [studies.section(study) for study in found]
     decided = claims.lines(results, conf)
@@ -40,9 +44,9 @@ def build(results: Path, names: list[str], conf: Path = CONF) -> Page:
     script = code()
     context = {
         "question": QUESTION,
-        "policy": safe.policy(library(), script),
+        "policy": safe.policy(plots, script),
         "style": asset("report.css"),
-        "library": library(),
+        "library": plots,
         "script": script,
         "data": safe.script_json(data(found)),
         "command_line": " ".join(["python scripts/report.py", *(f"--study {name}" for name in names)]),
@@ -100,7 +104,7 @@ def library() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script."""
     import vl_convert
 
-    return vl_convert.javascript_bundle(None)
+    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
 
 
 def code() -> str:

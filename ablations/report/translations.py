@@ -25,7 +25,8 @@ def data(studies: list[Study]) -> list[dict[str, Any]]:
                 for run in group:
                     for sample in _samples(run):
                         split, source, reference = (str(sample.get(key) or "") for key in KEYS)
-                        sentences.setdefault((split, source, reference), []).append((number, run["seed"], str(sample["hypothesis"])))
+                        hypothesis = str(sample.get("hypothesis") or "")
+                        sentences.setdefault((split, source, reference), []).append((number, run["seed"], hypothesis))
             if sentences:
                 found.append(
                     {

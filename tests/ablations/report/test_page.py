@@ -1,0 +1,219 @@
+"""The page as a whole: what stands in it, that no text in it becomes markup, and that it stays the same."""
+
+import base64
+import hashlib
+import json
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import pytest
+
+from ablations import record as records
+from ablations.compose import CONF
+from ablations.report import build, page
+from tests.ablations.make import make_record
+from tests.ablations.report import make
+
+
+class Elements(HTMLParser):
+    """Start tags with attributes, and text by element, as a browser would find them."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.text, self.inside = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag in ("script", "style"):
+            self.inside.append(tag)
+
+    def handle_endtag(self, tag):
+        if self.inside and self.inside[-1] == tag:
+            self.inside.pop()
+
+    def handle_data(self, data):
+        if not self.inside:
+            self.text.append(data)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report")
+    return build(make.results(folder / "results"), ["demo"], make.claims(folder / "conf"), plots="let plots;")
+
+
+@pytest.fixture(scope="module")
+def elements(built):
+    return Elements(built.text)
+
+
+def words(elements):
+    return re.sub(r"\s+", " ", " ".join(elements.text))
+
+
+def data(text):
+    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)[1])
+
+
+def test_every_section_is_there_with_what_the_records_say(elements):
+    ids = {attributes.get("id") for _, attributes in elements.tags}
+    assert ids >= {"answer", "claims", "studies", "curves", "scores", "maps", "translations", "runs", "main"}
+    said = words(elements)
+    assert "8 runs: 7 finished, 1 diverged" in said
+    assert "Headline: demo" in said
+    assert "python scripts/tables.py --study demo" in said
+    assert "python scripts/claims.py C01" in said
+    assert "python train.py projection=shared seed=1" in said
+    assert "One matrix is worse" in said
+    assert "undecided" in said
+
+
+def test_one_heading_of_the_first_order_and_a_language(elements):
+    assert [attributes for tag, attributes in elements.tags if tag == "html"] == [{"lang": "en"}]
+    assert sum(tag == "h1" for tag, _ in elements.tags) == 1
+    assert {"main", "header", "footer", "nav"} <= {tag for tag, _ in elements.tags}
+
+
+def test_every_table_has_a_caption_and_headings_with_a_scope(elements):
+    tags = [tag for tag, _ in elements.tags]
+    assert tags.count("table") == tags.count("caption") > 3
+    assert all(attributes.get("scope") for tag, attributes in elements.tags if tag == "th")
+
+
+def test_every_control_has_a_label(elements):
+    named = {attributes.get("for") for tag, attributes in elements.tags if tag == "label"}
+    selects = [attributes["id"] for tag, attributes in elements.tags if tag == "select"]
+    assert selects and set(selects) <= named
+
+
+def test_hostile_texts_make_no_element(elements):
+    scripts = [attributes for tag, attributes in elements.tags if tag == "script"]
+    assert scripts == [{"type": "application/json", "id": "data"}, {}, {}]
+    assert not [tag for tag, _ in elements.tags if tag == "img"]
+    assert not [name for _, attributes in elements.tags for name in attributes if name.startswith("on")]
+
+
+def test_hostile_texts_are_shown_as_they_are(elements, built):
+    assert make.HOSTILE[0] in words(elements)
+    sources = [sentence["source"] for sentence in data(built.text)["translations"][0]["sentences"]]
+    assert sources == list(make.HOSTILE)
+
+
+def test_data_cannot_end_their_script_or_begin_a_comment(built):
+    inside = re.search(r'id="data">(.*?)</script>', built.text, re.DOTALL)[1]
+    assert not re.search("[<>&\u2028\u2029]", inside)
+
+
+def test_signs_that_turn_text_around_are_spelled_out_where_names_and_commands_stand(tmp_path):
+    run = make_record(study__question="safe \u202eefas") | {"command": "python train.py \u202eyp.niart"}
+    records.write(run, tmp_path)
+    text = build(tmp_path, ["demo"], tmp_path, plots="").text
+    assert "\u202e" not in text
+    assert "safe \\u202eefas" in text
+    assert "python train.py \\u202eyp.niart" in text
+
+
+def test_the_policy_lets_these_scripts_run_and_forbids_every_connection(elements, built):
+    policy = next(a["content"] for tag, a in elements.tags if a.get("http-equiv") == "Content-Security-Policy")
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    assert rules["default-src"] == "'none'"
+    assert "connect-src" not in rules and "unsafe" not in rules["script-src"]
+    for script in re.findall(r"<script>(.*?)</script>", built.text, re.DOTALL):
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        assert f"'sha256-{digest}'" in rules["script-src"]
+
+
+def test_nothing_refers_to_another_address(elements):
+    for tag, attributes in elements.tags:
+        for name in ("src", "href", "action", "data", "poster"):
+            if name in attributes:
+                assert attributes[name].startswith(("#", "data:")), (tag, attributes)
+
+
+def test_the_same_records_give_the_same_bytes_whatever_order_they_were_written_in(tmp_path, built):
+    there = [make.results(tmp_path / "one"), tmp_path / "two"]
+    for file in sorted((there[0] / "records" / "demo").glob("*.json"), reverse=True):
+        records.write(records.load(file), there[1])
+    conf = make.claims(tmp_path / "conf")
+    texts = [build(folder, ["demo"], conf, plots="let plots;").text for folder in there]
+    assert texts[0] == texts[1] == built.text
+
+
+def test_a_study_that_lacks_planned_runs_is_partial_and_says_which(tmp_path):
+    for seed in (0, 1):
+        records.write(make_record("separate", "docs", seed, study="wikitext2", study__name="wikitext2"), tmp_path)
+    elements = Elements(build(tmp_path, ["wikitext2"], tmp_path, plots="").text)
+    assert "PARTIAL" in words(elements)
+    assert "2 of 4 planned runs have no record" in words(elements)
+    assert "shared" in words(elements)
+
+
+def test_a_study_whose_runs_cannot_stand_in_one_table_says_why_and_the_others_stay(tmp_path):
+    records.write(make_record("separate"), tmp_path)
+    records.write(make_record("separate", study="mixed", study__name="mixed"), tmp_path)
+    records.write(make_record("shared", study="mixed", study__name="mixed", trainer__steps=7), tmp_path)
+    built = build(tmp_path, ["demo", "mixed"], tmp_path, plots="")
+    assert [sentence.split(":")[0] for sentence in built.refusals] == ["study mixed"]
+    assert "number of steps is 100 in the first" in words(Elements(built.text))
+    assert "Headline: demo" in words(Elements(built.text))
+
+
+def test_a_file_that_is_no_record_does_not_keep_other_studies_from_the_page(tmp_path):
+    records.write(make_record("separate"), tmp_path)
+    (tmp_path / "records" / "broken").mkdir()
+    (tmp_path / "records" / "broken" / "x-y-s0-0123456789abcdef.json").write_text("{")
+    built = build(tmp_path, ["broken", "demo"], tmp_path, plots="")
+    assert "is not a readable record" in built.refusals[0]
+    assert "Headline: demo" in words(Elements(built.text))
+
+
+def test_records_without_any_of_the_newer_fields_make_a_page(tmp_path):
+    for strategy in ("separate", "shared"):
+        run = make_record(strategy)
+        for key in ("budget", "samples", "curve"):
+            run[key] = {} if key == "budget" else []
+        run["budget"] = {"parameters": 1, "projection_d2": 3.0, "cache_numbers_per_token": 2}
+        records.write(run, tmp_path)
+    said = words(Elements(build(tmp_path, ["demo"], tmp_path, plots="").text))
+    assert said.count("not on record") >= 4
+
+
+def test_only_diverged_runs_make_a_page_without_tables(tmp_path):
+    records.write(make_record("shared", status="diverged"), tmp_path)
+    built = build(tmp_path, ["demo"], tmp_path, plots="")
+    assert built.refusals == []
+    assert "1 run: 1 diverged" in words(Elements(built.text))
+
+
+def command(*options):
+    return subprocess.run(
+        [sys.executable, "scripts/report.py", *map(str, options)], cwd=CONF.parent, capture_output=True, text=True
+    )
+
+
+def test_an_empty_folder_of_results_gets_a_sentence_and_no_page(tmp_path):
+    answer = command("--results", tmp_path)
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert answer.stdout == f"no records under {tmp_path / 'records'} yet: `python train.py` makes one\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_study_is_refused_in_a_sentence(tmp_path):
+    records.write(make_record(), tmp_path)
+    answer = command("--results", tmp_path, "--study", "dmeo")
+    assert answer.returncode == 1
+    assert answer.stderr == f"error: no records of study 'dmeo' under {tmp_path} (known: demo)\n"
+
+
+def test_the_report_does_not_load_torch():
+    code = "import sys; import ablations.report; print('torch' in sys.modules, 'vl_convert' in sys.modules)"
+    answer = subprocess.run([sys.executable, "-c", code], cwd=CONF.parent, capture_output=True, text=True, check=True)
+    assert answer.stdout.split() == ["False", "False"]
+
+
+def test_the_plotting_library_is_one_script_that_cannot_end_early():
+    assert "</script" not in page.library()
+    assert "window.vegaEmbed" in page.library()

@@ -1,0 +1,199 @@
+"""What the sections tell the scripts: curves, scores, maps, translations, runs, differences."""
+
+import math
+
+import pytest
+
+from ablations import figures, tables
+from ablations import record as records
+from ablations.report import answer, curves, maps, runs, safe, scores, translations
+from ablations.report.parts import load, marks, of_runs
+from tests.ablations.make import make_record
+from tests.ablations.report import make
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    return load(make.results(tmp_path_factory.mktemp("results")), "demo")
+
+
+def test_a_curve_is_the_records_points(study):
+    found = {entry["label"]: entry for entry in curves.data([study])}
+    entry = found["demo: flickr"]
+    assert entry["settings"] == ["separate", "shared"]
+    line = next(line for line in entry["lines"] if (line["setting"], line["seed"]) == (1, 1))
+    at, values = line["loss"]
+    assert entry["steps"][at] == list(range(10, 101, 10))
+    assert values == pytest.approx([5.6 - step / 50 for step in range(10, 101, 10)])
+    at, values = line["valid_nll"]
+    assert (entry["steps"][at], values) == ([100], [3.6])
+
+
+def test_a_long_curve_is_thinned_to_the_same_steps_for_all_seeds_with_both_ends():
+    steps = range(1, 5001)
+    study = of_runs("demo", [make_record(seed=seed) | {"curve": make.curve(seed, steps=steps)} for seed in (0, 1)])
+    (entry,) = curves.data([study])
+    assert len({line["loss"][0] for line in entry["lines"]}) == 1
+    kept = entry["steps"][entry["lines"][0]["loss"][0]]
+    assert (kept[0], kept[-1]) == (1, 5000)
+    assert 190 <= len(kept) <= curves.POINTS
+
+
+def test_a_run_that_stopped_early_keeps_its_points():
+    short, long = (
+        make_record(seed=seed) | {"curve": make.curve(seed, steps=range(1, end))} for seed, end in ((0, 50), (1, 5000))
+    )
+    (entry,) = curves.data([of_runs("demo", [short, long])])
+    steps = {line["seed"]: entry["steps"][line["loss"][0]] for line in entry["lines"]}
+    assert set(steps[0]) < set(steps[1])
+
+
+@pytest.mark.parametrize(
+    "value, short",
+    [
+        (3.14159265, 3.1416),
+        (12345678, 12345678),
+        (1e-7 / 3, 3.3333e-8),
+        (2.0, 2),
+        (None, None),
+        (math.nan, None),
+        (math.inf, None),
+    ],
+)
+def test_numbers_keep_five_digits(value, short):
+    assert safe.significant(value) == short
+
+
+def test_scores_are_those_of_the_tables(study):
+    entry = next(entry for entry in scores.data([study]) if entry["label"] == "demo: flickr")
+    assert entry["scores"][0]["title"] == "BLEU, test"
+    setting, mean, low, high, seeds = entry["scores"][0]["cells"][1]
+    assert (entry["settings"][setting], mean, seeds) == ("shared", 26.05, {"0": 26, "1": 26.1})
+    assert low < mean < high
+    assert entry["costs"][0]["parameters"] == 100_000
+
+
+def test_speed_of_decoding_is_a_cost_where_it_is_on_record():
+    quick = [make_record("separate", seed=seed) | {"decoding": {"tokens_per_second": 100.0 + seed}} for seed in (0, 1)]
+    (entry,) = scores.data([of_runs("demo", [*quick, make_record("shared")])])
+    assert entry["costs"][0]["tokens_per_second"] == 100.5
+    assert "tokens_per_second" not in entry["costs"][1]
+
+
+def test_maps_are_the_last_ones_in_thousandths_with_visible_tokens(study):
+    (entry,) = maps.data([study])
+    run = next(run for run in entry["runs"] if run["setting"] == 1 and run["seed"] == 0)
+    assert run["step"] == 100
+    assert run["sites"]["encoder.0.self"][0] == [900, 50, 50, 50, 900, 50, 50, 50, 900]
+    assert set(run["sites"]) == {"encoder.0.self", "decoder.0.cross"}
+
+
+def test_a_hypothesis_is_told_in_pieces_that_give_both_texts_back():
+    pieces = translations.pieces("das kleine Haus steht da", "ein kleines Haus steht")
+    assert pieces == [[2, "ein kleines"], [1, "das kleine"], [0, "Haus steht"], [1, "da"]]
+    for kind, text in ((1, "das kleine Haus steht da"), (2, "ein kleines Haus steht")):
+        assert " ".join(words for of, words in pieces if of in (0, kind)) == text
+
+
+def test_sentence_scores_are_sacrebleus():
+    import sacrebleu
+
+    bleu, chrf = translations.scores("the cat sat", "the cat sat down")
+    assert bleu == round(
+        sacrebleu.sentence_bleu("the cat sat", ["the cat sat down"], use_effective_order=True).score, 1
+    )
+    assert chrf == round(sacrebleu.sentence_chrf("the cat sat", ["the cat sat down"]).score, 1)
+    assert translations.scores("a b c d e", "a b c d e") == (100.0, 100.0)
+
+
+def test_translations_of_one_sentence_stand_together(study):
+    (entry,) = translations.data([study])
+    assert (entry["settings"], entry["seeds"], entry["languages"]) == (["separate", "shared"], [0, 1], ["en", "de"])
+    assert len(entry["sentences"]) == len(make.HOSTILE)
+    assert [(setting, seed) for setting, seed, *_ in entry["sentences"][0]["hypotheses"]] == [
+        (0, 0),
+        (0, 1),
+        (1, 0),
+        (1, 1),
+    ]
+
+
+def test_classifications_are_no_translations():
+    sample = {"split": "test", "source": "good", "reference": "1", "hypothesis": "1"}
+    assert translations.data([of_runs("demo", [make_record(task="opinions") | {"samples": [sample]}])]) == []
+
+
+def test_the_table_has_a_line_for_each_run_with_its_command(study):
+    columns, lines = runs.table([study])
+    assert len(lines) == 8
+    assert {len(line.cells) for line in lines} == {len(columns)}
+    titles = [column.title for column in columns]
+    line = next(line for line in lines if (line.task, line.strategy) == ("flickr", "shared"))
+    cells = dict(zip(titles, line.cells, strict=True))
+    assert (cells["BLEU"].text, cells["BLEU"].key) == ("26.00", 26)
+    assert cells["seconds"].text == "40"
+    assert line.command.startswith("python train.py projection=shared seed=0")
+    diverged = next(line for line in lines if line.status == "diverged")
+    cells = dict(zip(titles, diverged.cells, strict=True))
+    assert cells["perplexity"].key is None
+    assert cells["status"].text == "diverged: loss is not finite"
+
+
+def test_what_differs_stands_beside_the_strategy():
+    study = of_runs("demo", [make_record("shared", model__d_ff=width) for width in (64, 128)])
+    _, lines = runs.table([study])
+    assert {line.strategy for line in lines} == {"shared"}
+    assert {line.cells[3].text for line in lines} == {"model.d_ff=64", "model.d_ff=128"}
+
+
+def test_a_difference_is_in_percent_of_the_baseline_and_better_is_positive(study):
+    bleu, perplexity = answer.shifts(study)[0], answer.shifts(study)[-1]
+    found = {(shift["task"], shift["score"]): shift for shift in answer.shifts(study)}
+    bleu, perplexity = found["flickr", "BLEU"], found["docs", "perplexity"]
+    assert bleu["mean"] == pytest.approx(-100 * 4 / 30.05, rel=1e-4)
+    assert perplexity["mean"] == pytest.approx(-100 * 1 / 50, rel=1e-4)
+    assert bleu["low"] <= bleu["mean"] <= bleu["high"]
+
+
+def test_runs_that_answer_two_studies_are_one_difference():
+    pair = [make_record(strategy, seed=seed, score=30 + seed) for strategy in ("separate", "shared") for seed in (0, 1)]
+    found = [of_runs(name, [{**run, "study": name} for run in pair]) for name in ("one", "two")]
+    rows = answer.merge(shift for study in found for shift in answer.shifts(study))
+    assert [row["studies"] for row in rows] == [["one", "two"]]
+
+
+def test_settings_have_the_marks_of_the_figures():
+    found = marks()
+    assert found["colours"] == list(figures.COLOURS)
+    assert len(found["dashes"]) == len(figures.DASHES) == len({str(dash) for dash in found["dashes"]})
+    assert len(found["markers"]) == len(figures.MARKERS) == len(set(found["markers"]))
+
+
+@pytest.mark.parametrize("spec", [answer.spec(), curves.spec(), scores.seeds_spec(), scores.costs_spec(), maps.spec()])
+def test_a_spec_compiles_and_names_no_address(spec):
+    import json
+
+    import vl_convert
+
+    names = {"points", "cells", "seeds", "shifts", "weights"}
+    whole = {
+        **spec,
+        "datasets": {name: [] for name in names},
+        **({"width": 400} if spec["width"] == "container" else {}),
+    }
+    compiled = vl_convert.vegalite_to_vega(json.dumps(whole))
+    assert compiled["marks"]
+    assert not [part for part in compiled["data"] if "url" in part]
+
+
+def test_the_table_of_runs_shows_scores_that_the_tables_know(study):
+    columns, _ = runs.table([study])
+    assert {"BLEU", "chrF", "perplexity"} <= {column.title for column in columns} & {
+        t for t, _ in tables.SCORES.values()
+    }
+
+
+def test_reading_a_study_twice_gives_the_same(study, tmp_path):
+    again = load(make.results(tmp_path), "demo")
+    assert curves.data([again]) == curves.data([study])
+    assert records.studies(tmp_path) == ["demo"]
