@@ -11,7 +11,7 @@ import numpy as np
 
 from ablations.stats.corpus import ACCURACY, BLEU, PERPLEXITY, Score
 
-SENTENCES, LEVELS, SPARE, STEP, TRIES = 1500, 61, 30, 0.1, 16
+SENTENCES, LEVELS, SPARE, STEP, TRIES = 1000, 41, 20, 0.1, 12
 AGREE = 0.8  # share of the sentences
 WORDS = 40  # in the longest sentence
 TOKENS = 64  # in a window of text
@@ -59,7 +59,9 @@ def _along(world: World, random: np.random.Generator, shape: tuple[int, ...]) ->
 def _sentences(random: np.random.Generator, effect: np.ndarray, text: np.random.Generator) -> np.ndarray:
     sets, _, _, units = effect.shape
     which = text.integers(SENTENCES, size=(sets, 1, 1, units))
-    level = np.clip(np.rint(effect / STEP).astype(np.int64) + SPARE, 0, LEVELS - 1)
+    # Between two levels a sentence takes one or the other, the same for the same effect.
+    between = text.uniform(size=(sets, 1, 1, units))
+    level = np.clip(np.floor(effect / STEP + between).astype(np.int64) + SPARE, 0, LEVELS - 1)
     # Runs agree on most sentences: then it is the same try, and only the level may make a difference.
     common, own = text.integers(TRIES, size=(sets, 1, 1, units)), random.integers(TRIES, size=effect.shape)
     tried = np.where(random.uniform(size=effect.shape) < AGREE, common, own)
@@ -73,7 +75,8 @@ _POOL: list[np.ndarray] = []
 def _pool() -> np.ndarray:
     """[SENTENCES, LEVELS, TRIES, 6]: every sentence as translated at every level of quality, several times.
 
-    Words are right or wrong in runs; a wrong one matches nothing. Hypotheses are up to 2 words shorter or longer.
+    Words are right or wrong in runs; a wrong one matches nothing. Hypotheses are up to 2 words shorter or longer. One
+    try is of one luck at all levels: at a better level what was right stays right.
     """
     if not _POOL:
         random = np.random.default_rng(20)
@@ -82,12 +85,14 @@ def _pool() -> np.ndarray:
         hard = random.normal(0, 0.8, SENTENCES)
         quality = 0.35 + STEP * (np.arange(LEVELS) - SPARE)
         right_p = 1 / (1 + np.exp(-(quality[None] - hard[:, None])))[..., None]
-        there = length[:, None, None] + random.choice([-2, -1, 0, 0, 0, 1, 2], shape)
+        lucks = (SENTENCES, 1, TRIES)
+        there = length[:, None, None] + random.choice([-2, -1, 0, 0, 0, 1, 2], lucks)
+        there = np.broadcast_to(there, shape)
         last, run = np.zeros(shape, bool), np.zeros(shape, np.int64)
         matches = np.zeros((*shape, 4), np.int64)
         for word in range(WORDS):
-            fresh = random.uniform(size=shape) < right_p
-            last = np.where((random.uniform(size=shape) < 0.35) & (word > 0), last, fresh)
+            fresh = random.uniform(size=lucks) < right_p
+            last = np.where((random.uniform(size=lucks) < 0.35) & (word > 0), last, fresh)
             counted = last & (word < np.minimum(there, length[:, None, None]))
             run = np.where(counted, run + 1, 0)
             for order in range(4):

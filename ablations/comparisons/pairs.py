@@ -1,7 +1,8 @@
 """Comparisons over seeds and units, and of checkpoints, as numbers.
 
 From records alone: `units` of a record are what its scores are sums of, sentence by sentence or window by window.
-Tables of `ablations.tables` compare scores by seed and speak of one test set; these say what other sentences would change.
+Tables of `ablations.tables` compare scores by seed and speak of one test set; these say what other sentences would
+change.
 """
 
 import math

@@ -63,8 +63,8 @@ def _bleu(totals: np.ndarray) -> np.ndarray:
         logs = np.log(np.where(none, 1 / halvings, correct) / there)
         # As soon as there is no n-gram at all the geometric mean, and with it the score, is 0.
         mean = np.where((there > 0).all(-1), logs.mean(-1), -np.inf)
-        brevity = np.where(ours < theirs, 1 - theirs / ours, 0.0)
-        score = 100 * np.exp(mean + np.where(ours > 0, brevity, -np.inf))
+        brevity = np.where(ours < theirs, 1 - theirs / ours, 0.0)  # -inf of an empty hypothesis
+        score = 100 * np.exp(mean + brevity)
     return np.where((correct > 0).any(-1), score, 0.0)
 
 
