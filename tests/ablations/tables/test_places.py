@@ -58,7 +58,7 @@ def test_positions_lead_their_base():
 def test_sizes_of_a_site_belong_to_the_strategy():
     few = {"sites__decoder": {**SITE, "kv_heads": 2}}
     runs = [make_record(optim__lr=lr, strategy="separate", **more) for lr in (0.1, 0.2) for more in ({}, few)]
-    assert axis(rows(runs)).strategies == ("separate, kv_heads=4", "separate, kv_heads=2")
+    assert axis(rows(runs)).strategies == ("separate, kv_heads=2", "separate, kv_heads=4")
 
 
 def test_two_fields_and_none_are_no_axis():
