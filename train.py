@@ -16,7 +16,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from ablations.compose import CONF, compose, from_hydra
+from ablations.compose import CONF, compose, from_hydra, matched
 from ablations.config import RunConfig, check
 from ablations.errors import one_run, shell
 from ablations.help import help_text
@@ -44,6 +44,8 @@ def train(cfg: DictConfig) -> float | None:
 def one(config: RunConfig, overrides: list[str]) -> float | None:
     """One run, from its configuration to its record."""
     check(config)
+    if change := matched(config):
+        print(change)
     if config.cluster.kind != "local":
         from ablations.sweep.launch import launch
         from ablations.sweep.plan import sign

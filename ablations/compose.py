@@ -3,12 +3,13 @@
 Besides train.py, errors.py and the sweeper in hydra_plugins/ this is the only place that knows Hydra.
 """
 
+import functools
 import itertools
 import json
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,8 +21,9 @@ from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ablations.config import RunConfig
-from models.projections.choice import did_you_mean
+from ablations.config import MATCHES, RunConfig
+from models.projections.choice import did_you_mean, one_of
+from models.projections.config import ProjectionConfig
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
 
@@ -117,7 +119,29 @@ def from_hydra(cfg: DictConfig, overrides: Sequence[str] = ()) -> RunConfig:
     return _to_run(cfg, overrides)
 
 
+def matched(run: RunConfig) -> str:
+    """What `match` has changed in a run that was composed, as a sentence; empty where it has changed nothing."""
+    return vars(run).get("matched", "")  # beside its fields: no part of the run
+
+
 def _to_run(cfg: DictConfig, overrides: Sequence[str]) -> RunConfig:
+    run = _settled(cfg, overrides)
+    one_of("match", run.match, MATCHES)
+    if run.match != "none":
+        from ablations.match import resolve
+
+        vars(run)["matched"] = resolve(run, replace(_strategy(run.study.baseline)))
+    return run
+
+
+@functools.cache
+def _strategy(name: str) -> ProjectionConfig:
+    """What the file of a strategy says."""
+    with _hydra():
+        return _settled(hydra.compose("config", overrides=[f"projection={name}"]), []).projection
+
+
+def _settled(cfg: DictConfig, overrides: Sequence[str]) -> RunConfig:
     for override in overrides:
         _refuse_unmeant(cfg, override)
         site = re.match(r"\+*sites\.(\w+)(\.?)", override)
@@ -154,7 +178,9 @@ def to_plain(run: RunConfig) -> dict[str, Any]:
 
 def from_plain(plain: dict[str, Any]) -> RunConfig:
     """The inverse of `to_plain`: the run that a record tells of."""
-    return from_hydra(cast(DictConfig, OmegaConf.merge(OmegaConf.structured(RunConfig), plain)))
+    cfg = cast(DictConfig, OmegaConf.merge(OmegaConf.structured(RunConfig), plain))
+    _refuse_unread(cfg)
+    return _settled(cfg, [])  # its sizes are what `match` came to
 
 
 @contextmanager

@@ -20,6 +20,7 @@ PRECISIONS = ("auto", "fp32", "bf16")
 SELECTIONS = ("last", "best")
 DEVICES = ("auto", "cpu", "cuda")
 TRACKERS = ("none", "wandb", "wandb_offline", "trackio")
+MATCHES = ("none", "params", "flops", "cache")
 ANALYSES = ("scores", "projections", "heads", "gradients", "context", "maps")
 
 
@@ -202,26 +203,22 @@ class RunConfig:
     cluster: ClusterConfig = field(default_factory=ClusterConfig)
     paths: PathsConfig = field(default_factory=PathsConfig)
     study: StudyConfig = field(default_factory=StudyConfig)
+    match: str = "none"  # what is held equal to study.baseline: none | params | flops | cache, see ablations/match.py
     rerun: bool = False  # train again although a finished record exists
 
 
 def check(run: RunConfig) -> None:
     """Everything that can be refused before any work: a ValueError with one sentence that says what to do."""
     _number("seed", run.seed, at_least=0)
-    run.task.check()
-    model = run.model
-    with _about("model"):
-        _plain("name", model.name)
-        model.check()
-    for site in SITES[run.task.kind]:
-        projection = getattr(run.sites, site)
-        with _about("projection" if projection == run.projection else f"sites.{site}"):
-            _plain("name", projection.name)
-            projection.check(model.d_model, model.heads, model.width_of_head)
-        if site != "cross":
-            with _about("position"):
-                own = projection.sizes(model.d_model, model.heads, model.width_of_head)
-                run.position.check(own.head_dim, projection.by_angle)
+    one_of("match", run.match, MATCHES)
+    check_model(run)
+    own = SITES[run.task.kind]
+    for site in ("encoder", "decoder", "cross"):
+        if site not in own and getattr(run.sites, site) != run.projection:
+            raise ValueError(
+                f"projection@sites.{site}={getattr(run.sites, site).name} would change nothing: task={run.task.name} "
+                f"has attention at {' and '.join(own)} alone; leave it out"
+            )
     for key in ("optim", "trainer", "evaluation", "analysis", "tracking", "cluster", "study"):
         with _about(key):
             getattr(run, key).check()
@@ -246,6 +243,24 @@ def check(run: RunConfig) -> None:
             f"position.max_length={run.position.max_length} is shorter than task.context={context}: "
             "set it to null for what the task needs"
         )
+
+
+def check_model(run: RunConfig) -> None:
+    """What of it is about the task, the sizes and the strategies."""
+    run.task.check()
+    model = run.model
+    with _about("model"):
+        _plain("name", model.name)
+        model.check()
+    for site in SITES[run.task.kind]:
+        projection = getattr(run.sites, site)
+        with _about("projection" if projection == run.projection else f"sites.{site}"):
+            _plain("name", projection.name)
+            projection.check(model.d_model, model.heads, model.width_of_head)
+        if site != "cross":
+            with _about("position"):
+                own = projection.sizes(model.d_model, model.heads, model.width_of_head)
+                run.position.check(own.head_dim, projection.by_angle)
 
 
 @contextmanager

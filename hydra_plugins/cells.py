@@ -20,7 +20,12 @@ class Cells(Sweeper):
 
     def sweep(self, arguments: Sequence[str]) -> None:
         """Launches every combination of the overrides."""
+        from ablations.compose import matched
         from ablations.sweep.launch import launch
         from ablations.sweep.plan import plan
 
-        launch(plan([*self.hydra_overrides, *arguments]))
+        cells = plan([*self.hydra_overrides, *arguments])
+        for change in dict.fromkeys(matched(cell.config) for cell in cells):
+            if change:
+                print(change)
+        launch(cells)

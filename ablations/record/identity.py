@@ -20,6 +20,7 @@ BESIDE = (
     "tracking",  # where numbers are shown
     "cluster",  # where runs of a sweep happen
     "study",  # what the run is asked for; one run may answer two questions
+    "match",  # which control was asked for; the sizes it came to are the truth
     "rerun",
     "projection",  # the master choice; `sites` holds what stands at each site
     "model.name",  # the name of a preset; the sizes beside it are the truth

@@ -59,9 +59,11 @@ def command(folder, *arguments, stand_in=False, **environment):
         (["seed=0,1"], "add -m"),
         (["--multirn"], "did you mean '--multirun'"),
         (["seed=${nope}"], "no setting is called 'nope'"),
+        (["projection=identity", "match=cache"], "leave cache out, or choose another study.baseline"),
         # In a multirun a mistake in any cell is found before the first cell runs.
         (["-m", "projection=separate,shared", "projection.kv_heads=2"], "cannot share one map"),
         (["-m", "projection=separate,shard"], "did you mean 'shared'"),
+        (["-m", "projection=separate,identity", "match=none,cache"], "(in projection=identity match=cache)"),
         (["study=demo", "seed=0,x"], "seed=x must be a whole number"),
         (["study=demo", "sites.cross.kv_heads=2"], "would change every site"),
     ],
@@ -99,6 +101,24 @@ def test_a_run_leaves_nothing_of_hydra_behind(tmp_path):
     answer = command(tmp_path, "projection=shared", stand_in=True)
     assert (answer.returncode, answer.stdout, answer.stderr) == (0, "done 0 shared\n", "")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_says_which_sizes_it_was_given(tmp_path):
+    answer = command(tmp_path, "projection=shared", "match=params", stand_in=True)
+    assert (answer.returncode, answer.stderr) == (0, "")
+    words, done = answer.stdout.splitlines()
+    assert words.startswith("shared, match=params: d_ff 512 -> ") and done == "done 0 shared"
+
+
+def test_a_sweep_says_it_once_and_does_no_run_twice(tmp_path):
+    asked = ("projection=separate,shared", "match=none,params", "seed=0,3", "task=copy", *SMALL)
+    answer = command(tmp_path, "-m", *asked, stand_in=True)
+    lines = answer.stdout.splitlines()
+    assert [line for line in lines if line.startswith("done")] == [
+        *("done 0 separate", "done 3 separate", "done 0 shared", "done 3 shared", "done 0 shared", "done 3 shared")
+    ]
+    assert sum(line.startswith("shared, match=params: d_ff 512 -> ") for line in lines) == 1
+    assert "6 runs: 6 to do" in lines
 
 
 def test_a_failing_run_is_one_line_too(tmp_path):

@@ -58,6 +58,13 @@ def test_a_refusal_says_which_site():
         check(compose(overrides))
 
 
-def test_a_language_model_is_not_asked_about_sites_it_does_not_have():
-    overrides = ["projection@sites.cross=shared", "sites.cross.kv_heads=2"]
-    check(compose(["task=python_docs", *overrides]))
+@pytest.mark.parametrize(
+    ("task", "site", "has"),
+    [("python_docs", "cross", "decoder"), ("python_docs", "encoder", "decoder"), ("toy_sentiment", "cross", "encoder")],
+)
+def test_a_strategy_for_a_site_that_the_model_does_not_have_is_refused(task, site, has):
+    """The run would be another one than its author thinks; what the site would be is not looked at."""
+    overrides = [f"task={task}", f"projection@sites.{site}=shared", f"sites.{site}.kv_heads=2"]
+    with pytest.raises(ValueError, match=f"^projection@sites.{site}=shared would change nothing: .* at {has} alone"):
+        check(compose(overrides))
+    check(compose([f"task={task}", f"projection@sites.{has}=shared"]))
