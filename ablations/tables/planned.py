@@ -36,7 +36,7 @@ def missing(study: str, runs: list[Record], table: list[Row], conf: Path = CONF)
         return None
     some = [f"{name or 'each setting'} seed {', '.join(seeds)}" for name, seeds in lacking.items()]
     without = sum(map(len, lacking.values()))
-    return _sentence(f"{without} of {count} planned runs have no record", some)
+    return _sentence(f"{without} of {count} planned runs {'has' if without == 1 else 'have'} no record", some)
 
 
 def _beside_others(table: list[Row]) -> str | None:
@@ -51,8 +51,9 @@ def _beside_others(table: list[Row]) -> str | None:
 
 
 def _sentence(words: str, some: list[str], most: int = 6) -> str:
-    more = [f"and {len(some) - most} more settings"] if len(some) > most else []
-    return f"Partial: {words}: {'; '.join([*some[:most], *more])}."
+    if len(some) > most:
+        some = [*some[: most - 1], f"and {len(some) - most + 1} more settings"]
+    return f"Partial: {words}: {'; '.join(some)}."
 
 
 def _plan(file: Path) -> dict[str, list[str]] | None:

@@ -32,7 +32,7 @@ def test_a_whole_study_says_nothing(conf):
     ]
     assert told(runs, folder) is None
     sentence = told(runs[:-1], folder)
-    assert sentence == ("Partial: 1 of 8 planned runs have no record: projection=shared, optim.lr=2e-3 seed 1.")
+    assert sentence == ("Partial: 1 of 8 planned runs has no record: projection=shared, optim.lr=2e-3 seed 1.")
 
 
 def test_sites_are_told_apart(conf):
@@ -44,7 +44,7 @@ def test_sites_are_told_apart(conf):
         make_record("k_is_v", "flickr"),
     ]
     assert told(runs, folder).endswith(
-        "1 of 4 planned runs have no record: projection=k_is_v, projection@sites.cross=separate seed 0."
+        "1 of 4 planned runs has no record: projection=k_is_v, projection@sites.cross=separate seed 0."
     )
 
 
@@ -78,4 +78,4 @@ def test_without_a_file_too(tmp_path):
 
 def test_many_are_counted(conf):
     folder = conf(projection=",".join(f"p{i}" for i in range(20)), seed="0")
-    assert told([make_record("separate")], folder).endswith("and 14 more settings.")
+    assert told([make_record("separate")], folder).endswith("and 15 more settings.")
