@@ -194,8 +194,9 @@ def between_checkpoints(sets: int) -> Table:
         ]
         notes.append(f"{name}: {world.units} units; runs of one architecture {', '.join(spread)} in the three columns.")
     notes.append(
-        f"{sets} pairs in the first column, {sets // 4} in the others. Bars hold for the first column, the null hypothesis of these tests. The others: how often they "
-        "reject if read as tests of architectures, which they are not."
+        f"{sets} pairs in the first column, {sets // 4} in the others. Bars hold for the first column, the null "
+        "hypothesis of these tests. The others: how often they reject if read as tests of architectures, which they "
+        "are not."
     )
     return table("Two checkpoints", kinds, found, lines, notes, barred=kinds[:1])
 
