@@ -141,7 +141,7 @@ def _between_grid(column: Column, between: dict[str, list[Between]], units: str)
             f"{checkpoints.MEASURED['sacrebleu']:g} % of true null hypotheses at 5 %. It is here to be compared with "
             "other papers; go by the randomisation."
         )
-    return Grid(f"{column.title}: two checkpoints at a time", header, body, notes)
+    return Grid(f"{column.title}: two checkpoints at a time, no statement about architectures", header, body, notes)
 
 
 def _size(column: Column, value: float) -> str:

@@ -89,7 +89,7 @@ def test_pages_say_what_is_a_statement_about_what(tmp_path):
     assert [table.splitlines()[0] for table in tables] == [
         f"BLEU (flickr, {split}): {what}"
         for split in ("test", "valid")
-        for what in ("over seeds and sentences", "two checkpoints at a time")
+        for what in ("over seeds and sentences", "two checkpoints at a time, no statement about architectures")
     ]
     assert "Statements about these two checkpoints, not about the architectures" in tables[1]
     assert "Statements about these two checkpoints" not in tables[0]
