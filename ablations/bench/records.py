@@ -96,7 +96,9 @@ def made(count: int, start: int = 0) -> Iterator[dict]:
         own = {"seed": seed, "study": "many", "config": config, "signature": record.signature(config)}
         shift = noise.gauss(0, 0.01)
         own["scores"] = {"valid": _shifted(template["scores"]["valid"], shift)}
-        own["curve"] = [{key: value + shift * (key != "step") for key, value in p.items()} for p in template["curve"]]
+        own["curve"] = [
+            {key: value if key == "step" else value + shift for key, value in p.items()} for p in template["curve"]
+        ]
         own["decoding"] = {
             "tokens_per_second": 2000 + noise.gauss(0, 50),
             "rows": 32,

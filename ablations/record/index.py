@@ -22,7 +22,7 @@ from typing import Any
 
 from ablations.files import whole_file
 from ablations.record.file import check_keys, load_signed
-from ablations.record.parts import Signer, closed, cut, cut_config, encode, read_at, validations
+from ablations.record.parts import Signer, closed, cut, cut_config, encode, read_at, validations, without_seed
 
 Record = dict[str, Any]
 Entry = tuple[int, dict[str, Any], dict[str, Any]]  # line of what is common, the config's seed, what is a run's own
@@ -108,12 +108,13 @@ class _Index:
             parts = cut(_text(file))
             if parts is None or not closed(parts[key] for key in parts.keys() - READ):
                 return None
-            sections, seed = cut_config(parts["config"])
+            config, seed = without_seed(parts["config"])
             own = _object({key: parts[key] for key in ("schema", "study", *OWN) if key in parts})
             own["validations"] = validations(parts.get("curve"))
-            alike = "".join([*(parts.get(key, "") for key in COMMON if key != "config"), *sections.values()])
+            alike = "".join([config, *[parts.get(key, "") for key in COMMON if key != "config"]])
             if alike not in self.alike:
-                config = {key: self._read(text) for key, text in sections.items()}
+                sections = cut_config(parts["config"])
+                config = {key: self._read(text) for key, text in sections.items() if key != "seed"}
                 common = {key: self._read(parts[key]) for key in COMMON if key in parts} | {"config": config}
                 signer = Signer({**config, "seed": int(seed)})
                 self.alike[alike] = self._fold({**common, "signed": signer.identity}), signer
@@ -173,7 +174,7 @@ def _text(file: str) -> str:
 
 def _object(parts: dict[str, str]) -> dict[str, Any]:
     text = "{" + ",".join([f'"{key}":{value}' for key, value in parts.items()]) + "}"
-    found, end = read_at(text)
+    found, end = read_at(text, 0)
     if end != len(text) or len(found) != len(parts):
         raise ValueError("something in it ends too soon")
     return found

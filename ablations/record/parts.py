@@ -11,28 +11,47 @@ from typing import Any
 
 from ablations.record.identity import identity
 
+WATCHED, STEP = '"valid_nll": ', '{\n   "step": '
 ENDS = {"{": "}", "[": "]", '"': '"'}
-read_at = json.JSONDecoder().raw_decode
+read_at = json.JSONDecoder().raw_decode  # (text, place) -> value, place of its end
 encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
 def cut(text: str) -> dict[str, str] | None:
     """Key -> the text of its value. None where a record is not laid out as we write it, or not whole."""
-    return _pieces(text[4:-3], ',\n "') if text.startswith('{\n "') and text.endswith("\n}\n") else None
+    return _pieces(text, '{\n "', ',\n "', "\n}\n")
 
 
-def cut_config(text: str) -> tuple[dict[str, str], str]:
-    """The sections of a config as `cut` has found it, but for its seed, and that. Raises ValueError where it cannot."""
-    sections = _pieces(text[5:-3], ',\n  "') if text.startswith('{\n  "') and text.endswith("\n }") else None
-    seed = sections.pop("seed", "") if sections else ""
-    if sections is None or not seed.removeprefix("-").isdigit():
-        raise ValueError("a config that somebody else has laid out, or without a seed")
-    return sections, seed
+def cut_config(text: str) -> dict[str, str]:
+    """The sections of a config as `cut` has found it. Raises ValueError where somebody else has laid it out."""
+    sections = _pieces(text, '{\n  "', ',\n  "', "\n }")
+    if sections is None:
+        raise ValueError("a config that somebody else has laid out")
+    return sections
 
 
-def _pieces(text: str, between: str) -> dict[str, str] | None:
-    pieces = [piece.partition('": ') for piece in text.split(between)]
-    result = {key: value for key, _, value in pieces}
+def without_seed(config: str) -> tuple[str, str]:
+    """The text of a config but for the line of its seed, and that seed. Raises ValueError where there is no such line.
+
+    What is left need not be JSON: it is equal for two configs that are equal but for the seed.
+    """
+    begin = config.index('\n  "seed": ')
+    end = config.index("\n", begin + 1)
+    seed = config[begin + 11 : end].removesuffix(",")
+    if not seed.removeprefix("-").isdigit() or config.find('\n  "seed": ', end) >= 0:
+        raise ValueError("a config with another kind of seed")
+    return config[:begin] + config[end:], seed
+
+
+def _pieces(text: str, begin: str, between: str, end: str) -> dict[str, str] | None:
+    if not text.startswith(begin) or not text.endswith(end):
+        return None
+    pieces = text.split(between)
+    pieces[0], pieces[-1] = pieces[0].removeprefix(begin), pieces[-1].removesuffix(end)
+    result = {}
+    for piece in pieces:
+        at = piece.find('": ')
+        result[piece[:at]] = piece[at + 3 :]
     return result if len(result) == len(pieces) else None
 
 
@@ -49,11 +68,17 @@ def validations(curve: str | list[dict[str, Any]] | None) -> list[list[float]]:
 
 def _watched(curve: str) -> list[dict[str, Any]]:
     """The points of a curve at which there was a validation; most have none."""
-    found, at = [], curve.find('"valid_nll"')
+    found, at = [], curve.find(WATCHED)
     while at >= 0:
-        point, end = read_at(curve, curve.rindex("{", 0, at))
-        found.append(point)
-        at = curve.find('"valid_nll"', end)
+        begin = curve.rindex("{", 0, at)
+        if curve.startswith(STEP, begin):  # as we write it, a number a line: the others are not wanted
+            step, _ = read_at(curve, begin + len(STEP))
+            loss, end = read_at(curve, at + len(WATCHED))
+            found.append({"step": step, "valid_nll": loss})
+        else:
+            point, end = read_at(curve, begin)
+            found.append(point)
+        at = curve.find(WATCHED, end)
     return found
 
 

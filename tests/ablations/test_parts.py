@@ -7,7 +7,7 @@ import pytest
 
 from ablations import record as records
 from ablations.record import index
-from ablations.record.parts import Signer, cut, cut_config, validations
+from ablations.record.parts import Signer, cut, cut_config, validations, without_seed
 from tests.ablations.make import make_config, make_record
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,10 +39,24 @@ def test_the_parts_of_a_text_are_those_of_the_record(tmp_path):
     record = make_record() | {"samples": [{"text": 'a ",\n "status": "x" }\n'}], "nested": {"status": {"status": [1]}}}
     text = records.write(record, tmp_path).read_text()
     assert {key: json.loads(part) for key, part in cut(text).items()} == json.loads(text)
-    sections, seed = cut_config(cut(text)["config"])
-    assert {**{key: json.loads(part) for key, part in sections.items()}, "seed": int(seed)} == json.loads(text)[
-        "config"
-    ]
+    sections = cut_config(cut(text)["config"])
+    assert {key: json.loads(part) for key, part in sections.items()} == json.loads(text)["config"]
+
+
+@pytest.mark.parametrize("place", ["first", "last", "middle"])
+def test_configs_that_differ_in_their_seed_are_alike_without_it(place):
+    def text(seed, **more):
+        config = {"a": {"seed": 5}, "b": 1, **more}
+        items = list(config.items())
+        items.insert({"first": 0, "last": 2, "middle": 1}[place], ("seed", seed))
+        return json.dumps({"config": dict(items)}, indent=1).removeprefix('{\n "config": ').removesuffix("\n}")
+
+    one, other = without_seed(text(3)), without_seed(text(14))
+    assert one[0] == other[0] and (one[1], other[1]) == ("3", "14")
+    assert without_seed(text(3, c=2))[0] != one[0]
+    for odd in ("true", "1.5", '"1"', "null"):
+        with pytest.raises(ValueError):
+            without_seed(text(3).replace('"seed": 3', f'"seed": {odd}'))
 
 
 @pytest.mark.parametrize("seed", [0, 7, 10**9, -1])
