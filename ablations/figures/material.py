@@ -69,7 +69,7 @@ def by_setting(runs: list[Record]) -> Runs:
     baseline = baseline_of(runs)
     labels = short_labels(named.values())
     found: Runs = defaultdict(list)
-    for setting in sorted(labels, key=lambda setting: (setting.strategy != baseline, setting)):
+    for setting in sorted(labels, key=lambda setting: (setting.strategy != baseline, setting.order())):
         mine = [run for run in runs if named[run["signature"]] == setting]
         found[labels[setting]] = sorted(mine, key=lambda run: run["seed"])
     return dict(found)

@@ -7,7 +7,7 @@ from ablations.figures.canvas import Drawing, legend, legend_height, nothing
 from ablations.figures.intervals import bar, label, limits, words
 from ablations.figures.material import Material
 from ablations.figures.style import NARROW, WIDE
-from ablations.tables import SCORES
+from ablations.tables import SCORES, Column
 
 COSTS = {"parameters": "parameters", "cache": "numbers cached per token"}
 SIDE = 6.0  # points between the markers of settings that cost the same
@@ -22,7 +22,10 @@ def draw(material: Material) -> Iterator[Drawing]:
     from matplotlib.figure import Figure
     from matplotlib.ticker import EngFormatter
 
-    column = next(iter(material.columns))
+    column = next((column for column in material.columns if _varies(material, column)), None)
+    if column is None:
+        yield nothing("no two settings have different headline scores on record")
+        return
     cells = {name: cell for name, row in material.rows.items() if (cell := row.cells.get(column)) and cell.summary}
     spent = {name: costs(material, name) for name in cells if name in material.runs}
     shown = [cost for cost in COSTS if len({spent[name].get(cost) for name in spent} - {None}) > 1]
@@ -34,7 +37,8 @@ def draw(material: Material) -> Iterator[Drawing]:
     figure = Figure(figsize=(width, 2.3 + legend_height(cells, width)))
     panels = figure.subplots(1, len(shown), squeeze=False, sharey=True)[0]
     summaries = {name: summary for name in spent if (summary := cells[name].summary)}
-    panels[0].set_ylim(limits([], summaries.values()))
+    seeds = [score for name in summaries for score in cells[name].scores.values()]
+    panels[0].set_ylim(limits(seeds, summaries.values()))
     sentences = [f"{title} of {column.split} against cost, mean with its 95 % t interval."]
     for panel, cost in zip(panels, shown, strict=True):
         points = {name: (found, summaries[name].mean) for name in spent if (found := spent[name].get(cost)) is not None}
@@ -58,6 +62,11 @@ def draw(material: Material) -> Iterator[Drawing]:
     panels[0].set_ylabel(f"{title}, {column.split}\n({'higher' if higher else 'lower'} is better)")
     legend(figure, panels, width)
     yield Drawing(figure, f"Score and cost ({material.task})", " ".join(sentences))
+
+
+def _varies(material: Material, column: Column) -> bool:
+    cells = [row.cells[column] for row in material.rows.values() if column in row.cells]
+    return len({cell.summary.mean for cell in cells if cell.summary}) > 1
 
 
 def _aside(panel: Any, points: float) -> Any:

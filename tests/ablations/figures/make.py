@@ -8,7 +8,7 @@ OWN = {"shared": 0.9, "separate": 0.1}
 
 def example(strategy, seed, task="docs", **given):
     """A run with a curve and three analyses; one matrix has fewer parameters than three."""
-    run = make_record(strategy, task, seed, **given)
+    run = make_record(strategy, task, seed, {"separate": 30.0, "shared": 31.0}[strategy], **given)
     level = {"separate": 2.0, "shared": 2.5}[strategy] + seed / 10
     run["budget"] = {**run["budget"], "parameters": {"separate": 60_000, "shared": 40_000}[strategy]}
     run["curve"] = [{"step": step, "loss": level - step / 100} for step in range(10, 110, 10)]

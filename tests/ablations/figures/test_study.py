@@ -72,7 +72,7 @@ def test_an_svg_says_in_words_what_it_shows(written):
 def test_the_words_of_a_figure_have_its_numbers(written):
     texts = {path.stem: path.read_text() for path in written[0] if path.suffix == ".svg"}
     assert "validation loss (nats): separate 1.05 at step 100; shared 1.55 at step 100." in texts["docs-curves"]
-    assert "shared (n=2): perplexity 30.00 [30.00, 30.00]." in texts["docs-dots"]
+    assert "shared (n=2): perplexity 31.00 [31.00, 31.00]." in texts["docs-dots"]
 
 
 def test_a_png_has_its_words_too(written):
@@ -153,6 +153,14 @@ def test_a_setting_looks_the_same_in_every_figure_of_a_study():
             marks += [(x.get_marker(), x.get_color()) for x in lines if name == "dots" and len(x.get_xdata()) == 1][-1:]
             looks += marks
     assert len(looks) == 7 and len(set(looks)) == 1, looks
+
+
+def test_curves_and_scores_have_one_order():
+    """That of the tables: by size, and not as words, of which 10 comes before 9."""
+    runs = [example(strategy, 0, model__d_ff=width) for strategy in ("shared", "separate") for width in (9, 10, 100)]
+    one = material(runs)
+    assert list(one.runs) == list(one.rows) == list(one.looks)
+    assert list(one.runs)[:3] == [f"separate, model.d_ff={width}" for width in (9, 10, 100)]
 
 
 def test_one_look_for_one_setting_and_fifty_in_black_and_white():
