@@ -39,6 +39,14 @@ class Evidence:
     verdict: str  # from the adjusted ones
 
     @property
+    def deviations(self) -> tuple[float, float] | None:
+        """Between which the true standard deviation of such differences lies, at 95 %. None with one pair."""
+        if self.difference.sd is None:
+            return None
+        low, high = _spread(self.difference.n - 1)
+        return self.difference.sd * low, self.difference.sd * high
+
+    @property
     def detectable(self) -> float | None:
         """The smallest true difference that so many pairs find in four cases of five. None with one pair."""
         return None if self.difference.sd is None else stats.power.detectable(self.difference.sd, self.difference.n)
@@ -56,6 +64,15 @@ class Evidence:
         if self.margin is None or self.difference.sd is None:
             return None
         return _for_equivalence(self.difference.sd, self.margin)
+
+
+@functools.cache
+def _spread(degrees: int) -> tuple[float, float]:
+    """The true deviation of normal values over the sample's, by chi square, at 95 %."""
+    from scipy.special import chdtri
+
+    tail = (1 - stats.LEVEL) / 2
+    return math.sqrt(degrees / chdtri(degrees, tail)), math.sqrt(degrees / chdtri(degrees, 1 - tail))
 
 
 @functools.cache

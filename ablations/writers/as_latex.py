@@ -4,19 +4,25 @@ import re
 
 from ablations.writers.grid import Grid
 
+WIDE = 5  # columns that fit as they are
+
 
 def latex(grids: list[Grid], command: str) -> str:
-    """Tables for `\\usepackage{booktabs}`, with their notes as captions. What is only a note is a comment."""
-    lines = [f"% Made by `{command}` from records alone; do not edit. Needs \\usepackage{{booktabs}}."]
+    """Tables for `\\usepackage{booktabs,graphicx}`, notes as captions, wide ones made to fit the line.
+
+    What is only a note is a comment.
+    """
+    lines = [f"% Made by `{command}` from records alone; do not edit. Needs \\usepackage{{booktabs,graphicx}}."]
     for grid in grids:
         if not grid.body:
             lines += ["", *(f"% {grid.title}: {note}" for note in grid.notes)]
             continue
         caption = " ".join([f"{grid.title}.", *grid.notes])
         lines += ["", r"\begin{table}", r"\centering", rf"\caption{{{_escape(caption)}}}"]
-        lines += [rf"\begin{{tabular}}{{l{'r' * (len(grid.header) - 1)}}}", r"\toprule"]
+        fit, end = (r"\resizebox{\linewidth}{!}{%", "}") if len(grid.header) > WIDE else ("", "")
+        lines += [*([fit] if fit else []), rf"\begin{{tabular}}{{l{'r' * (len(grid.header) - 1)}}}", r"\toprule"]
         header, *body = [" & ".join(map(_escape, line)) + r" \\" for line in (grid.header, *grid.body)]
-        lines += [header, r"\midrule", *body, r"\bottomrule", r"\end{tabular}", r"\end{table}"]
+        lines += [header, r"\midrule", *body, r"\bottomrule", r"\end{tabular}" + end, r"\end{table}"]
     return "\n".join(lines) + "\n"
 
 

@@ -31,8 +31,10 @@ def cost_grids(table: list[Row], runs: list[Record]) -> list[Grid]:
         body = [[str(one.row.setting), *(_text(COLUMNS[name](one)) for name in kept)] for one in found]
         where, differing = machines(table, task)
         notes = [
-            "Speeds: median over the seeds of a setting, whatever else the machine did. Cache: fp32, per sequence, "
-            f"counted from the sizes{' and measured' if 'measured' in kept else ''}.",
+            "Speeds: median over the seeds of a setting, whatever else the machine did. Cache: fp32, per sequence; "
+            "counted from the sizes, and measured where a column says so."
+            if not grids
+            else "",
             f"Trained on {'; '.join(where)}." if where else "",
             f"Runs differ in {listed(differing)}: their speeds do not compare." if differing else "",
         ]

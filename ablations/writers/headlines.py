@@ -57,7 +57,9 @@ def _rule(table: list[Row], columns: list[Column]) -> list[str]:
                 found[column] = cell.evidence.margin
     if not found:
         return []
-    margins = list(dict.fromkeys(margin_text(column, margin) for column, margin in found.items() if margin is not None))
+    fixed = {column: margin for column, margin in found.items() if margin is not None}
+    margins = [margin_text(column, margin) + " of perplexity" * column.ratio for column, margin in fixed.items()]
+    margins = list(dict.fromkeys(margins))
     without = list(dict.fromkeys(SCORES[column.score][0] for column, margin in found.items() if margin is None))
     words = ["Verdict, at 5 % after Holm over all comparisons here: "]
     if margins:

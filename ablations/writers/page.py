@@ -14,7 +14,7 @@ from ablations.writers.controls import control_grids
 from ablations.writers.costs import cost_grids
 from ablations.writers.details import detail_grids
 from ablations.writers.differences import comparison_grids
-from ablations.writers.grid import Grid
+from ablations.writers.grid import Grid, listed
 from ablations.writers.headlines import headline_grid
 from ablations.writers.power import power_grids
 from ablations.writers.rates import rate_grids
@@ -43,7 +43,7 @@ def write(results: str | Path, *studies: str, name: str | None = None) -> list[P
     found = grids(table, runs, baseline)
     about = [*_about(runs), *_partial(by_study, table)]
     texts = {
-        "md": markdown(f"Study {title}", about, found, command),
+        "md": markdown(f"Study {title}" if name is None else f"Studies {listed(list(studies))}", about, found, command),
         "csv": csv_text(table, command),
         "tex": latex(found, command),
     }

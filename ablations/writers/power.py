@@ -16,18 +16,20 @@ def power_grids(table: list[Row], runs: list[Record]) -> list[Grid]:
                 continue
             ratio |= column.ratio
             line = [str(row.setting), column.title, str(evidence.difference.n)]
-            line += [scale_text(column, evidence.difference.sd), scale_text(column, evidence.detectable)]
+            low, high = evidence.deviations or (None, None)
+            spread = f"[{scale_text(column, low)}, {scale_text(column, high)}]"
+            line += [f"{scale_text(column, evidence.difference.sd)} {spread}", scale_text(column, evidence.detectable)]
             needed = [NOTHING] * 2
             if evidence.margin is not None:
                 needed = [_seeds(evidence.seeds_to_detect), _seeds(evidence.seeds_for_equivalence)]
             body.append([*line, margin_text(column, evidence.margin), *needed])
-    header = ["setting", "score", "pairs", "SD of differences", "detectable", "margin"]
+    header = ["setting", "score", "pairs", "SD of differences [95 %]", "detectable", "margin"]
     header += ["seeds to detect the margin", "seeds to show equivalence"]
     notes = [
         "Detectable: the smallest true difference that the paired t test finds with 80 % power at 5 % with so many "
         "pairs. Seeds: pairs for 80 % power, to find a difference of the margin, and to show by TOST that there is "
-        "none where the true difference is 0. All take the SD of these few pairs for the true one, and no correction "
-        "for several comparisons."
+        "none where the true difference is 0. All take the SD at hand for the true one, which may lie anywhere in its "
+        "brackets, and no correction for several comparisons."
         + (" Of a perplexity, differences are those of its logarithm, written in percent." if ratio else "")
     ]
     return [Grid("Power", header, body, notes)] if body else []

@@ -21,8 +21,9 @@ def speed_grids(table: list[Row], runs: list[Record], baseline: str) -> list[Gri
         notes = [
             f"The first step at which the loss on validation is at or below the last one of {baseline} with the same "
             "seed, linear between validations; median over seeds, those that never get there counted as later than "
-            "all others.",
+            "all others."
         ]
+        notes = [] if any(grid.body for grid in grids) else notes  # once a page
         if few:
             notes.append(f"Left out, with fewer than {FEW} validations on record: {plural(few, 'run')}.")
         body = [_line(one, own) for one in found]

@@ -59,6 +59,14 @@ def test_without_a_margin_nothing_is_equivalent():
     assert found.detectable == stats.power.detectable(found.difference.sd, 5)
 
 
+def test_the_true_deviation_lies_between_the_limits_of_chi_square():
+    """Limits that any table of chi square gives: 0.4844 and 11.143 with 4 degrees of freedom."""
+    found = evidence(study(1.0))
+    assert found.deviations == pytest.approx(
+        [found.difference.sd * (4 / x) ** 0.5 for x in (11.1433, 0.484419)], rel=1e-5
+    )
+
+
 def test_a_setting_with_a_diverged_run_is_never_equivalent():
     runs = study(1.0, margin_perplexity=0.01)
     assert evidence(runs).verdict == "equivalent"

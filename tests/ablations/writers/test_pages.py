@@ -51,8 +51,9 @@ def test_power_is_in_units_of_the_score_or_percent_of_a_perplexity():
     made = study(1.002, margin_perplexity=0.01)
     (grid,) = power_grids(rows(made), made)
     evidence = rows(made)[1].cells[writers.power.headline_columns(made)[0]].evidence
+    low, high = (100 * math.expm1(sd) for sd in evidence.deviations)
     assert grid.body[0][3:6] == [
-        f"{100 * math.expm1(evidence.difference.sd):.3g} %",
+        f"{100 * math.expm1(evidence.difference.sd):.3g} % [{low:.3g} %, {high:.3g} %]",
         f"{100 * math.expm1(evidence.detectable):.3g} %",
         "1 %",
     ]
@@ -111,6 +112,7 @@ def test_every_format_has_every_table(tmp_path):
         assert (rf"\caption{{{grid.title.replace('_', chr(92) + '_')}." in tex) == bool(grid.body)
     assert tex.count(r"\toprule") == tex.count(r"\bottomrule") == tex.count(r"\begin{tabular}")
     assert not {"×", "Δ", "±", "≥"} & set(tex), "not in every font"
+    assert tex.count("{") - tex.count(r"\{") == tex.count("}") - tex.count(r"\}"), "wide tables close what they open"
 
 
 def test_a_study_that_is_not_whole_says_so_at_the_top(tmp_path):
