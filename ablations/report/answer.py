@@ -135,16 +135,16 @@ def spec() -> dict[str, Any]:
     """Over the dataset `shifts`, one row each; `row` names it."""
     place = {"field": "row", "type": "nominal", "title": None, "sort": None, "axis": {"labelLimit": 230}}
     tips = [
-        {"field": "study"},
-        {"field": "task"},
-        {"field": "setting"},
-        {"field": "score"},
-        {"field": "difference", "title": "difference"},
+        {"field": "study", "type": "nominal"},
+        {"field": "task", "type": "nominal"},
+        {"field": "setting", "type": "nominal"},
+        {"field": "score", "type": "nominal"},
+        {"field": "difference", "type": "nominal", "title": "difference"},
         {"field": "mean", "type": "quantitative", "format": "+.2f", "title": "percent, + is better"},
         {"field": "low", "type": "quantitative", "format": "+.2f", "title": "95 % from"},
         {"field": "high", "type": "quantitative", "format": "+.2f", "title": "95 % to"},
         {"field": "margin", "type": "quantitative", "format": ".2f", "title": "margin, percent"},
-        {"field": "verdict"},
+        {"field": "verdict", "type": "nominal"},
         {"field": "n", "type": "quantitative", "title": "pairs"},
     ]
     title = "difference to the baseline, % of its score (right of zero is better)"

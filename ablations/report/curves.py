@@ -66,7 +66,9 @@ def spec() -> dict[str, Any]:
         return {"field": field, "type": "quantitative", "title": "loss (nats)", "scale": {"zero": False}}
 
     tips = [
-        {"field": "setting", "title": "setting"},
+        # Under the nearest point lies a cell of a Voronoi diagram, whose datum is the point: the library sees to that for
+        # numbers, and not for texts.
+        {"field": "datum.setting", "type": "nominal", "title": "setting"},
         {"field": "step", "type": "quantitative", "format": ",", "title": "step"},
         {"field": "mean", "type": "quantitative", "format": ".4f", "title": "mean"},
         {"field": "low", "type": "quantitative", "format": ".4f", "title": "smallest"},

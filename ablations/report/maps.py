@@ -79,8 +79,8 @@ def spec() -> dict[str, Any]:
                 "legend": None,
             },
             "tooltip": [
-                {"field": "from", "title": "query"},
-                {"field": "to", "title": "key"},
+                {"field": "from", "type": "nominal", "title": "query"},
+                {"field": "to", "type": "nominal", "title": "key"},
                 {"field": "weight", "type": "quantitative", "format": ".3f"},
             ],
         },

@@ -100,7 +100,7 @@ def seeds_spec() -> dict[str, Any]:
                     "x": {"field": "value", "type": "quantitative", "title": "score"},
                     "shape": {**SETTING, "legend": None},
                     "tooltip": [
-                        {"field": "setting"},
+                        {"field": "setting", "type": "nominal"},
                         {"field": "seed", "type": "quantitative"},
                         {"field": "value", "type": "quantitative", "format": ",.5~r", "title": "score"},
                     ],
@@ -145,7 +145,7 @@ def costs_spec() -> dict[str, Any]:
 def _tips() -> list[dict[str, Any]]:
     number = {"type": "quantitative", "format": ",.5~r"}
     return [
-        {"field": "setting"},
+        {"field": "setting", "type": "nominal"},
         {"field": "mean", **number},
         {"field": "low", **number, "title": "95 % from"},
         {"field": "high", **number, "title": "95 % to"},

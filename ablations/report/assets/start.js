@@ -83,6 +83,7 @@ function look(width) {
     background: "transparent",
     font: style.getPropertyValue("--sans"),
     view: { stroke: null },
+    mark: { aria: false }, // a chart is heard as its description; its numbers stand in a table
     range: { category: colours(), symbol: DATA.marks.markers },
     axis: { ...text, gridColor: colour("--line"), domainColor: colour("--quiet"), tickColor: colour("--quiet"), labelOverlap: true, tickCount: width < 640 ? 4 : 8 },
     axisX: { grid: false, ticks: true },
