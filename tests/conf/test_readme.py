@@ -7,8 +7,9 @@ from functools import cache
 import pytest
 import yaml
 
+from ablations import record
 from ablations.claims import schema
-from ablations.compose import CONF
+from ablations.compose import CONF, compose_cells, to_plain
 from models.projections.config import ProjectionConfig
 from models.projections.cost import cost
 
@@ -118,8 +119,10 @@ def cells(study):
     """How many runs a study file asks for, 0 if there is none."""
     if not (content := written(study)):
         return 0
-    count = 1
-    for values in content["hydra"]["sweeper"]["params"].values():
+    count, params = 1, content["hydra"]["sweeper"]["params"]
+    if "match" in params:  # what two controls have in common is one run
+        return len({record.signature(to_plain(run)) for _, run in compose_cells([f"study={study}"])})
+    for values in params.values():
         count *= len(str(values).split(","))
     return count
 
