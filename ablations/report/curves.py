@@ -65,16 +65,11 @@ def spec() -> dict[str, Any]:
     def value(field: str) -> dict[str, Any]:
         return {"field": field, "type": "quantitative", "title": "loss (nats)", "scale": {"zero": False}}
 
-    tips = [
-        # Under the nearest point lies a cell of a Voronoi diagram, whose datum is the point: the library sees to that for
-        # numbers, and not for texts.
-        {"field": "datum.setting", "type": "nominal", "title": "setting"},
-        {"field": "step", "type": "quantitative", "format": ",", "title": "step"},
-        {"field": "mean", "type": "quantitative", "format": ".4f", "title": "mean"},
-        {"field": "low", "type": "quantitative", "format": ".4f", "title": "smallest"},
-        {"field": "high", "type": "quantitative", "format": ".4f", "title": "largest"},
-        {"field": "n", "type": "quantitative", "title": "seeds"},
-    ]
+    # Under the mouse lies a cell of a Voronoi diagram, whose datum has the point's datum.
+    numbers = {"mean": "mean", "smallest": "low", "largest": "high"}
+    tips = ["'setting': (datum.datum || datum).setting", "'step': format((datum.datum || datum).step, ',')"]
+    tips += [f"'{title}': format((datum.datum || datum).{name}, '.4f')" for title, name in numbers.items()]
+    tips += ["'seeds': (datum.datum || datum).n"]
     return {
         "width": "container",
         "height": 340,
@@ -113,11 +108,10 @@ def spec() -> dict[str, Any]:
                     }
                 ],
                 "transform": _over_seeds(),
-                "mark": {"type": "point", "filled": True, "size": 60},
+                "mark": {"type": "point", "filled": True, "size": 60, "tooltip": {"expr": f"{{{', '.join(tips)}}}"}},
                 "encoding": {
                     "y": value("mean"),
                     "opacity": {"condition": {"param": "near", "empty": False, "value": 1}, "value": 0},
-                    "tooltip": tips,
                 },
             },
         ],
