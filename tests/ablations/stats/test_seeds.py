@@ -84,8 +84,8 @@ def test_beyond_what_can_be_counted_ways_are_sampled():
     differences = random.normal(0.3, 1, size=EXACT + 10).tolist()
     p, floor = sign_flip(differences)
     assert (p, floor) == sign_flip(differences) and floor == 2e-5
-    signs = random.integers(0, 2, (100_000, len(differences))) * 2.0 - 1
-    assert p == pytest.approx(np.mean(np.abs(signs @ differences) >= abs(sum(differences))), abs=0.008)  # 4 errors
+    signs = random.integers(0, 2, (20_000, len(differences))) * 2.0 - 1
+    assert p == pytest.approx(np.mean(np.abs(signs @ differences) >= abs(sum(differences))), abs=0.015)  # 4 errors
     assert sign_flip([1.0] * (EXACT + 1))[0] == floor
 
 
