@@ -17,6 +17,7 @@ from ablations.tables.settings import identity_of, text_of
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 # Groups whose choice has a name in the config, or a place that says as much.
+MATCH = "match"  # no part of a run's identity: one that is the same under two controls is trained once
 GROUPS = {"task": "task.name", "model": "model.name", "optim": "optim.name", "position": "position.kind"}
 
 
@@ -26,7 +27,7 @@ def missing(study: str, runs: list[Record], table: list[Row], conf: Path = CONF)
     if plan is None:
         return _beside_others(table)
     lacking, count = defaultdict(list), 0
-    words = [name for name in plan if name != "seed"]
+    words = [name for name in plan if name not in ("seed", MATCH)]
     there = {(*(_said(run, name, words) for name in words), str(run["seed"])) for run in runs}
     for *values, seed in itertools.product(*(plan[name] for name in words), plan["seed"]):
         count += 1
@@ -36,7 +37,8 @@ def missing(study: str, runs: list[Record], table: list[Row], conf: Path = CONF)
         return None
     some = [f"{name or 'each setting'} seed {', '.join(seeds)}" for name, seeds in lacking.items()]
     without = sum(map(len, lacking.values()))
-    return _sentence(f"{without} of {count} planned runs {'has' if without == 1 else 'have'} no record", some)
+    aside = ", controls not counted," if MATCH in plan else ""
+    return _sentence(f"{without} of {count} planned runs{aside} {'has' if without == 1 else 'have'} no record", some)
 
 
 def _beside_others(table: list[Row]) -> str | None:
@@ -63,12 +65,11 @@ def _plan(file: Path) -> dict[str, list[str]] | None:
     given = read_yaml(file)
     swept = (((given or {}).get("hydra") or {}).get("sweeper") or {}).get("params") or {}
     plan = {name: [choice.strip() for choice in str(choices).split(",")] for name, choices in swept.items()}
-    plan.pop("match", None)  # a run that is the same under two controls is trained once
     plain = all(choice and not set(choice) & set("()[]{}") for choices in plan.values() for choice in choices)
     seeds = plan.get("seed", [])
     if not plain or not seeds or not all(seed.removeprefix("-").isdigit() for seed in seeds):
         return None
-    known = all("." in name or name.split("@")[0] in (*GROUPS, "projection", "seed") for name in plan)
+    known = all("." in name or name.split("@")[0] in (*GROUPS, "projection", "seed", MATCH) for name in plan)
     return plan if known and len(set(seeds)) == len(seeds) else None
 
 

@@ -76,6 +76,12 @@ def test_without_a_file_too(tmp_path):
     assert told(runs, tmp_path) is None
 
 
+def test_controls_are_no_runs_of_their_own(conf):
+    folder = conf(projection="separate,shared", match="none,params", seed="0")
+    assert told([make_record(name) for name in ("separate", "shared")], folder) is None
+    assert "1 of 2 planned runs, controls not counted, has no record" in told([make_record("separate")], folder)
+
+
 def test_many_are_counted(conf):
     folder = conf(projection=",".join(f"p{i}" for i in range(20)), seed="0")
     assert told([make_record("separate")], folder).endswith("and 15 more settings.")
