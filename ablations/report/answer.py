@@ -9,6 +9,7 @@ from ablations.report.parts import Record, Study
 from ablations.report.safe import significant
 
 HEADLINE = ("multi30k_headline", "wikitext2")  # what `make tables` joins
+SCORE = {"field": "score", "type": "nominal", "title": "score", "legend": {"symbolOpacity": 1}}
 BETTER_HIGH = ("bleu", "chrf", "exact_match", "accuracy")
 
 
@@ -147,12 +148,12 @@ def spec() -> dict[str, Any]:
         {"field": "verdict", "type": "nominal"},
         {"field": "n", "type": "quantitative", "title": "pairs"},
     ]
-    title = "difference to the baseline, % of its score (right of zero is better)"
+    title = "difference, % (right is better)"
     return {
         "width": "container",
         "height": 100,  # the page says: so many rows
         "data": {"name": "shifts"},
-        "encoding": {"y": place, "color": {"field": "score", "type": "nominal", "title": "score"}},
+        "encoding": {"y": place, "color": SCORE},
         "layer": [
             {
                 "transform": [
@@ -183,7 +184,7 @@ def spec() -> dict[str, Any]:
                 "mark": {"type": "point", "filled": True, "size": 80, "clip": True},
                 "encoding": {
                     "x": {"field": "mean", "type": "quantitative"},
-                    "shape": {"field": "score", "type": "nominal", "title": "score"},
+                    "shape": SCORE,
                     "tooltip": tips,
                 },
             },

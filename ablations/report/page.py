@@ -49,7 +49,7 @@ def build(results: Path, names: list[str], conf: Path = CONF, plots: str | None 
         "library": plots,
         "script": script,
         "data": safe.script_json(data(found)),
-        "command_line": " ".join(["python scripts/report.py", *(f"--study {name}" for name in names)]),
+        "command_line": command(results, names),
         "answer": answer.answer(found),
         "sections": sections,
         "columns": columns,
@@ -85,6 +85,12 @@ def data(found: list[Study]) -> dict[str, Any]:
         },
     }
     return {**safe.plain(spoken), "translations": translations.data(found)}
+
+
+def command(results: Path, names: list[str]) -> str:
+    """What makes this page; it names the studies where they are not all."""
+    everything = sorted(names) == [name for name in records.studies(results) if name != "scratch"]
+    return " ".join(["python scripts/report.py", *([] if everything else [f"--study {name}" for name in names])])
 
 
 def choices(found: list[Study]) -> dict[str, list[str]]:

@@ -14,8 +14,9 @@ def footer(studies: list[Study]) -> dict[str, Any]:
     runs = list({run["signature"]: run for study in studies for run in study.runs}.values())
     dates = sorted(str(run[key])[:10] for run in runs for key in ("started", "finished") if run.get(key))
     return {
+        "number": len(runs),
         "counts": counts(runs),
-        "dates": f"{dates[0]} to {dates[-1]}" if dates else "not on record",
+        "dates": " to ".join(dict.fromkeys([dates[0], dates[-1]])) if dates else "not on record",
         "versions": [(name, _several(runs, "versions", name)) for name in VERSIONS],
         "commits": commits(runs),
     }

@@ -117,7 +117,7 @@ def test_words_and_choices_filter_the_runs_and_say_how_many_are_left(browser, ad
 
 def test_claims_can_be_chosen_by_verdict(browser, address):
     with opened(browser, address) as page:
-        assert page.locator("#claims-count").inner_text() == "1 claims"
+        assert page.locator("#claims-count").inner_text() == "1 claim"
         page.get_by_label("Verdict", exact=True).select_option("undecided")
         assert page.locator("#claims-table tbody:visible").count() == 1
 
@@ -194,6 +194,13 @@ def test_translations_are_marked_with_words_and_hostile_texts_stay_texts(browser
             page.locator("#translations-list table").nth(i).locator("td bdi").first.text_content() for i in range(6)
         ]
         assert shown == list(make.HOSTILE)
+
+
+def test_a_run_leads_to_its_study(browser, address):
+    with opened(browser, address) as page:
+        page.locator("#study-demo").evaluate("study => study.open = false")
+        page.locator("#runs-table").get_by_role("link", name="demo").first.click()
+        page.wait_for_selector("#study-demo[open]")
 
 
 def test_the_first_tab_leads_past_the_navigation(browser, address):

@@ -137,7 +137,8 @@ function drawShifts() {
   const named = (shift, last) => [study(shift), ...(rest(shift) ? [rest(shift)] : []), ...last].join(", ");
   const times = (row) => mine.filter((shift) => named(shift, []) === row).length;
   const shifts = mine.map((shift) => ({ ...shift, study: shift.studies.join(", "), row: named(shift, times(named(shift, [])) > 1 ? [shift.score, shift.task] : []) }));
-  const spec = structuredClone(SPECS.shifts);
+  const scores = [...new Set(DATA.shifts.map((shift) => shift.score))];
+  const spec = dressed(structuredClone(SPECS.shifts), scores, "score");
   spec.encoding.y.sort = shifts.map((shift) => shift.row);
   spec.height = 22 * shifts.length + 10;
   spec.encoding.y.axis.labelLimit = byId("shifts-plot").clientWidth < 640 ? 150 : 340;

@@ -54,17 +54,37 @@ function numbers(box, caption, header, rows) {
   box.replaceChildren(make("table", {}, make("caption", {}, caption), make("thead", {}, head), make("tbody", {}, ...body)));
 }
 
-const colours = () => DATA.marks.colours.map((colour) => (DARK.matches && colour === "#000000" ? "#FFFFFF" : colour));
+/** Relative luminance of #rrggbb, as WCAG 2 defines it. */
+function luminance(colour) {
+  const [red, green, blue] = [1, 3, 5].map((at) => {
+    const part = parseInt(colour.slice(at, at + 2), 16) / 255;
+    return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+}
 
-/** The marks that each setting has in the figures, too: the scales of a spec's encodings of `setting`. */
-function dressed(spec, settings) {
+/** A colour of the figures, which are on white, with as much white in it as the dark page needs for a contrast of 3.5. */
+function readable(colour) {
+  const page = luminance(getComputedStyle(document.documentElement).getPropertyValue("--page").trim());
+  for (let white = 0; DARK.matches && white <= 100; white += 5) {
+    const parts = [1, 3, 5].map((at) => Math.round(parseInt(colour.slice(at, at + 2), 16) * (1 - white / 100) + 2.55 * white));
+    const mixed = `#${parts.map((part) => part.toString(16).padStart(2, "0")).join("")}`;
+    if (luminance(mixed) + 0.05 >= 3.5 * (page + 0.05)) return mixed;
+  }
+  return colour;
+}
+
+const colours = () => DATA.marks.colours.map(readable);
+
+/** The marks that each setting has in the figures, too: the scales of a spec's encodings of `setting` (or `score`). */
+function dressed(spec, settings, field = "setting") {
   const ranges = { color: colours(), shape: DATA.marks.markers, strokeDash: DATA.marks.dashes };
   const walk = (part) => {
     if (Array.isArray(part)) return part.map(walk);
     if (part === null || typeof part !== "object") return part;
     return Object.fromEntries(
       Object.entries(part).map(([key, value]) => {
-        const own = key in ranges && value && value.field === "setting";
+        const own = key in ranges && value && value.field === field;
         if (!own) return [key, walk(value)];
         const scale = { domain: settings, range: settings.map((_, index) => ranges[key][index % ranges[key].length]) };
         return [key, { ...value, scale }];
@@ -87,7 +107,7 @@ function look(width) {
     range: { category: colours(), symbol: DATA.marks.markers },
     axis: { ...text, gridColor: colour("--line"), domainColor: colour("--quiet"), tickColor: colour("--quiet"), labelOverlap: true, tickCount: width < 640 ? 4 : 8 },
     axisX: { grid: false, ticks: true },
-    legend: { ...text, orient: "bottom", direction: width < 640 ? "vertical" : "horizontal", columns: width < 640 ? 1 : 3, labelLimit: Math.min(320, width - 60), symbolSize: 90, symbolStrokeWidth: 2 },
+    legend: { ...text, orient: "bottom", direction: width < 640 ? "vertical" : "horizontal", columns: width < 640 ? 1 : 3, labelLimit: Math.min(320, width - 60), symbolSize: 90, symbolStrokeWidth: 0 },
   };
 }
 

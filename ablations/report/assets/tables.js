@@ -16,6 +16,15 @@ document.addEventListener("click", async (event) => {
   window.setTimeout(() => (button.textContent = "Copy"), 1500);
 });
 
+/** A link to a study opens it. */
+function openStudy() {
+  const study = byId(decodeURIComponent(window.location.hash.slice(1)));
+  if (study instanceof HTMLDetailsElement) study.open = true;
+}
+
+window.addEventListener("hashchange", openStudy);
+openStudy();
+
 /** Sorts a table by a heading; what has no value stays at the end. */
 function sort(table, heading) {
   const place = [...heading.parentElement.children].indexOf(heading);
@@ -53,7 +62,7 @@ function filter() {
     row.hidden = !(fits && words.every((word) => searched.get(row).includes(word)));
     shown += !row.hidden;
   }
-  byId("runs-count").textContent = shown === runs.length ? `${runs.length} runs` : `${shown} of ${runs.length} runs`;
+  byId("runs-count").textContent = `${shown === runs.length ? "" : `${shown} of `}${runs.length} ${runs.length === 1 ? "run" : "runs"}`;
 }
 
 byId("runs-words").addEventListener("input", filter);
@@ -70,7 +79,7 @@ if (byId("claims-table")) {
     const verdict = byId("claims-verdict").value;
     for (const claim of claims) claim.hidden = Boolean(verdict) && claim.dataset.verdict !== verdict;
     const shown = claims.filter((claim) => !claim.hidden).length;
-    byId("claims-count").textContent = verdict ? `${shown} of ${claims.length} claims` : `${claims.length} claims`;
+    byId("claims-count").textContent = `${verdict ? `${shown} of ` : ""}${claims.length} ${claims.length === 1 ? "claim" : "claims"}`;
   };
   byId("claims-verdict").addEventListener("change", choose);
   choose();
