@@ -16,7 +16,7 @@ import io
 import json
 import os
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from ablations.record.file import check_keys, load_signed
 from ablations.record.parts import Signer, closed, cut, cut_config, encode, read_at, validations, without_seed
 
 Record = dict[str, Any]
-Entry = tuple[int, dict[str, Any], dict[str, Any]]  # line of what is common, the config's seed, what is a run's own
+Entry = tuple[int, dict[str, Any], dict[str, Any], str]  # line of what is common, config's seed, a run's own, as text
 Stamp = list[int]  # size, then when the content and when anything about the file changed last, in ns
 # Of a record, what a brief has: common to many runs, and a run's own.
 COMMON = ("strategy", "sites", "task", "kind", "config", "signed", "data", "budget", "claims", "machine")
@@ -84,6 +84,7 @@ class _Index:
         self.dicts: list[dict[str, Any]] = []
         self.alike: dict[str, tuple[int, Signer]] = {}  # by the texts of what records have in common
         self.texts: dict[str, Any] = {}
+        self.sections: dict[str, Any] = {}  # of identities, by their text
         self.folded: dict[int, tuple[dict[str, Any], int]] = {}  # by the number of an object: it, and its line
         for plain in _read_lines(self.common):
             self.dicts.append({k: self.dicts[v[""]] if isinstance(v, dict) else v for k, v in plain.items()})
@@ -95,9 +96,10 @@ class _Index:
     def brief(self, folder: Path, name: str) -> Record:
         """Of one file, from its entry where that holds."""
         if name not in self.entries:
-            common, seed, own = self._cut(f"{folder}/{name}") or self._load(folder / name)
-            row = [name, self.stamps[name], common, seed, own]
-            self.entries[name] = row, encode(row)
+            common, seed, own, text = self._cut(f"{folder}/{name}") or self._load(folder / name)
+            stamp = self.stamps[name]
+            line = f"[{encode(name)},{stamp},{common},{encode(seed)},{text}]"
+            self.entries[name] = [name, stamp, common, seed, own], line
         _, _, common, seed, own = self.entries[name][0]
         shared = self.dicts[common]
         return {**shared, **own, "config": {**shared["config"], **seed}, "study": folder.name}
@@ -109,22 +111,24 @@ class _Index:
             if parts is None or not closed(parts[key] for key in parts.keys() - READ):
                 return None
             config, seed = without_seed(parts["config"])
-            own = _object({key: parts[key] for key in ("schema", "study", *OWN) if key in parts})
-            own["validations"] = validations(parts.get("curve"))
+            watched = validations(parts.get("curve"))
+            text = _object([*((key, parts[key]) for key in OWN if key in parts), ("validations", encode(watched))])
+            own = _parsed(text)
+            head = _parsed(_object((key, parts[key]) for key in ("schema", "study") if key in parts))
             alike = "".join([config, *[parts.get(key, "") for key in COMMON if key != "config"]])
             if alike not in self.alike:
                 sections = cut_config(parts["config"])
                 config = {key: self._read(text) for key, text in sections.items() if key != "seed"}
                 common = {key: self._read(parts[key]) for key in COMMON if key in parts} | {"config": config}
-                signer = Signer({**config, "seed": int(seed)})
+                signer = Signer({**config, "seed": int(seed)}, self.sections)
                 self.alike[alike] = self._fold({**common, "signed": signer.identity}), signer
             number, signer = self.alike[alike]
-            check_keys({**self.dicts[number], **own}, file)
+            check_keys({**self.dicts[number], **head, **own}, file)
         except (ValueError, KeyError, TypeError, AttributeError):
             return None  # whoever loads it knows what to say of it
         if own["signature"] != signer.sign(seed):
             return None
-        return number, {"seed": int(seed)}, {key: own[key] for key in OWN if key in own}
+        return number, {"seed": int(seed)}, own, text
 
     def _read(self, text: str) -> Any:
         """What a text says: one object for all that say it."""
@@ -138,7 +142,7 @@ class _Index:
         seed = {"seed": record["config"].pop("seed")} if "seed" in record["config"] else {}
         own = {key: record[key] for key in OWN if key in record} | {"validations": validations(record.get("curve"))}
         common = {key: value for key, value in {**record, "signed": signed}.items() if key in COMMON}
-        return self._fold(common), seed, own
+        return self._fold(common), seed, own, encode(own)
 
     def _fold(self, value: dict[str, Any]) -> int:
         """The number of the line that this dict has, in which each dict inside is the number of its own."""
@@ -172,10 +176,14 @@ def _text(file: str) -> str:
         return opened.readall().decode()
 
 
-def _object(parts: dict[str, str]) -> dict[str, Any]:
-    text = "{" + ",".join([f'"{key}":{value}' for key, value in parts.items()]) + "}"
-    found, end = read_at(text, 0)
-    if end != len(text) or len(found) != len(parts):
+def _object(parts: Iterable[tuple[str, str]]) -> str:
+    """In one line: a line break is between words, never in them."""
+    return ("{" + ",".join([f'"{key}":{value}' for key, value in parts]) + "}").replace("\n", "")
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    found, end = read_at(text)
+    if end != len(text):
         raise ValueError("something in it ends too soon")
     return found
 

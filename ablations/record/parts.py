@@ -14,6 +14,7 @@ from ablations.record.identity import identity
 WATCHED, STEP = '"valid_nll": ', '{\n   "step": '
 ENDS = {"{": "}", "[": "]", '"': '"'}
 read_at = json.JSONDecoder().raw_decode  # (text, place) -> value, place of its end
+canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode  # as `identity.sign`
 encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
@@ -87,14 +88,19 @@ class Signer:
 
     MARK = "\0"  # in no config: nothing that is typed has it
 
-    def __init__(self, config: dict[str, Any]) -> None:
-        """Raises ValueError where a config has no seed; KeyError, TypeError, AttributeError where it is no config."""
-        self.identity = identity(config)
-        if "seed" not in self.identity:
-            raise ValueError("a config without a seed")
-        text = json.dumps({**self.identity, "seed": self.MARK}, sort_keys=True, separators=(",", ":"), allow_nan=False)
-        self.before, self.after = text.split(json.dumps(self.MARK))
-        del self.identity["seed"]  # what is left is that of all seeds
+    def __init__(self, config: dict[str, Any], known: dict[str, Any]) -> None:
+        """`known`: parts of identities by their text; what another one has, too, is one object.
+
+        Raises ValueError where a config has no seed; KeyError, TypeError, AttributeError where it is no config.
+        """
+        found = identity(config)
+        del found["seed"]
+        self.identity, texts = {}, {"seed": self.MARK}  # that of all seeds
+        for key, part in found.items():
+            texts[key] = canonical(part)
+            self.identity[key] = known.setdefault(texts[key], part)
+        whole = ",".join([f'"{key}":{texts[key]}' for key in sorted(texts)])
+        self.before, self.after = f"{{{whole}}}".split(self.MARK)
 
     def sign(self, seed: str) -> str:
         """`identity.sign` of the config with this seed, given as a record writes it."""

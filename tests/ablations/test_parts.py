@@ -23,7 +23,8 @@ def both(file, folder):
     texts = []
     for way in ("_cut", "_load"):
         known = fresh(folder)
-        common, seed, own = getattr(known, way)(file)
+        common, seed, own, text = getattr(known, way)(file)
+        assert json.loads(text) == own and "\n" not in text
         texts.append(json.dumps([known.dicts[common], seed, own], sort_keys=True))
     return texts
 
@@ -61,7 +62,7 @@ def test_configs_that_differ_in_their_seed_are_alike_without_it(place):
 
 @pytest.mark.parametrize("seed", [0, 7, 10**9, -1])
 def test_a_signer_signs_as_everybody_does(seed):
-    signer = Signer(make_config(seed=3))
+    signer = Signer(make_config(seed=3), {})
     assert signer.sign(str(seed)) == records.signature(make_config(seed=seed))
     assert {**signer.identity, "seed": seed} == records.identity(make_config(seed=seed))
 
