@@ -1,8 +1,8 @@
 """Pictures of a study from its records alone, as PNG and SVG.
 
-A file for each figure, a line for it in `study.FIGURES`; `training` and `intervals` are what several of them draw,
-`material` is what all are made of, `style` how they look, `canvas` where they go. Files and columns of text are named
-after the figure: `python scripts/figures.py --figure dots`.
+A file for each figure and a line for it in `study.FIGURES`, whose name draws it alone: `python scripts/figures.py
+--figure dots`. `training` and `intervals` are what several figures draw, `material` is what all are made of, `labels`
+are the names of settings, `style` is how they look, `canvas` writes them.
 """
 
 # ruff: noqa: F401
