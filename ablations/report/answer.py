@@ -7,6 +7,7 @@ from typing import Any
 from ablations import tables, writers
 from ablations.report.parts import Record, Study
 from ablations.report.safe import significant
+from ablations.tables.evidence import margins
 
 HEADLINE = ("multi30k_headline", "wikitext2")  # what `make tables` joins
 SCORE = {"field": "score", "type": "nominal", "title": "score", "legend": {"symbolOpacity": 1}}
@@ -76,59 +77,40 @@ def merge(found: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def shifts(study: Study) -> list[dict[str, Any]]:
     """Each headline difference to the baseline in percent of its score, larger is better, with interval and margin."""
+    columns = tables.headline_columns(study.runs) if study.table else []
+    by_setting = {row.setting: row for row in study.table}
+    limits = margins(study.runs, columns)
     found = []
-    for task in study.by_task:
-        runs = [run for run in study.runs if run["task"] == task]
-        try:
-            rows = tables.rows(runs, writers.baseline_of(study.runs))
-        except ValueError:
-            return []
-        for column in tables.headline_columns(runs):
-            for row in rows:
-                cell = row.cells.get(column)
-                if cell is None or cell.comparison is None or cell.summary is None:
-                    continue
-                difference = cell.comparison.difference
-                base = cell.summary.mean - difference.mean  # of the pairs, near enough for a scale
-                base = _base(rows, column, row) or base
-                if base:
-                    found.append(_shift(study, column, row, cell, base, runs[0]["config"]["study"]))
+    for column in columns:
+        for row in study.table:
+            cell, other = row.cells.get(column), by_setting.get(row.against) if row.against else None
+            base = other.cells[column].summary if other and column in other.cells else None
+            if cell is not None and cell.comparison is not None and base is not None and base.mean:
+                found.append(_shift(study, column, row, cell, base.mean, limits[column]))
     return found
 
 
-def _base(rows: list[tables.Row], column: tables.Column, row: tables.Row) -> float | None:
-    bases = [base for base in rows if base.baseline and column in base.cells]
-    same = [base for base in bases if base.setting.rest == row.setting.rest] or bases
-    summary = same[0].cells[column].summary if same else None
-    return summary.mean if summary else None
-
-
 def _shift(
-    study: Study, column: Any, row: tables.Row, cell: tables.Cell, base: float, said: dict[str, Any]
+    study: Study, column: tables.Column, row: tables.Row, cell: tables.Cell, base: float, margin: float | None
 ) -> dict[str, Any]:
     assert cell.comparison is not None
-    difference, verdict = cell.comparison.difference, cell.evidence.verdict if cell.evidence else None
-    sign = 1 if column.score in BETTER_HIGH else -1
-    percent = [None if x is None else 100 * sign * x / base for x in (difference.mean, difference.low, difference.high)]
-    mean, *ends = percent
-    ends = sorted(end for end in ends if end is not None)
-    low, high = ends if len(ends) == 2 else (None, None)
-    margin = None
-    if column.score == "bleu" and said.get("margin_bleu") is not None:
-        margin = 100 * said["margin_bleu"] / base
-    if column.score == "token_perplexity" and said.get("margin_perplexity") is not None:
-        margin = 100 * said["margin_perplexity"]
-    decimals = tables.SCORES[column.score][1]
+    difference = cell.comparison.difference
+    percent = (100 if column.score in BETTER_HIGH else -100) / base
+    ends = [] if difference.low is None or difference.high is None else [difference.low, difference.high]
+    low, high = sorted(percent * end for end in ends) or (None, None)
+    if margin is not None:  # a share of perplexity, or points of another score
+        margin *= 100 if column.score == "token_perplexity" else 100 / base
+    numbers = {"mean": percent * difference.mean, "low": low, "high": high, "margin": margin}
     return {
         "study": study.name,
         "task": column.task,
         "strategy": row.setting.strategy,
-        "setting": str(row.setting),
+        "setting": study.label(row, column.task) or str(row.setting),
         "score": tables.SCORES[column.score][0],
-        "difference": f"{difference.mean:+.{decimals}f}",
+        "difference": f"{difference.mean:+.{tables.SCORES[column.score][1]}f}",
         "n": difference.n,
-        "verdict": verdict,
-        **{key: significant(x) for key, x in (("mean", mean), ("low", low), ("high", high), ("margin", margin))},
+        "verdict": cell.evidence.verdict if cell.evidence else None,
+        **{name: significant(number) for name, number in numbers.items()},
     }
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ablations.report.parts import Record, Study, shown
+from ablations.report.parts import Record, Study, settings
 from ablations.report.safe import significant
 
 LOSSES = {"loss": "training loss (nats)", "valid_nll": "validation loss (nats)"}
@@ -17,7 +17,7 @@ def data(studies: list[Study]) -> list[dict[str, Any]]:
     A loss is [[step, ...], [value, ...]], where the steps are the number of a list in `steps`, which runs share.
     """
     return [
-        {"label": shown(study, task), "study": study.name, "settings": list(runs), **_task(runs)}
+        settings(study, task) | _task(runs)
         for study in studies
         for task, runs in study.by_task.items()
         if any(run.get("curve") for group in runs.values() for run in group)

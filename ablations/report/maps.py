@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ablations.report.parts import Record, Study, shown
+from ablations.report.parts import Record, Study, settings
 
 BLANKS = str.maketrans({" ": "\u00b7", "\n": "\\n", "\t": "\\t"})  # tokens that would not be seen
 SCALE = 1000  # a weight is stored as a whole number of thousandths, as records round it
@@ -18,14 +18,7 @@ def data(studies: list[Study]) -> list[dict[str, Any]]:
         for task, runs in study.by_task.items():
             maps = [_run(number, run) for number, group in enumerate(runs.values()) for run in group]
             if any(maps):
-                found.append(
-                    {
-                        "label": shown(study, task),
-                        "study": study.name,
-                        "settings": list(runs),
-                        "runs": [run for run in maps if run],
-                    }
-                )
+                found.append(settings(study, task) | {"runs": [run for run in maps if run]})
     return found
 
 

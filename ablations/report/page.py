@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ablations import figures
 from ablations import record as records
 from ablations.claims.schema import CONF
 from ablations.files import write_text
 from ablations.report import answer, claims, curves, maps, provenance, runs, safe, scores, studies, translations
-from ablations.report.parts import HERE, Study, load, marks
+from ablations.report.parts import HERE, MARKERS, Study, load
 
 SCRIPTS = ("start.js", "tables.js", "charts.js", "maps.js", "translations.js")
 # What this harness calls beside a page about it.
@@ -69,7 +70,8 @@ def build(results: Path, names: list[str], conf: Path = CONF, plots: str | None 
 def data(found: list[Study]) -> dict[str, Any]:
     """All that the scripts draw."""
     spoken = {
-        "marks": marks(),
+        "colours": list(figures.COLOURS),
+        "markers": list(MARKERS.values()),
         "shifts": answer.answer(found).shifts,
         "curves": curves.data(found),
         "scores": scores.data(found),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ablations import figures, tables
+from ablations import figures, tables, writers
 from ablations import record as records
 
 Record = dict[str, Any]
@@ -25,13 +25,22 @@ class Study:
 
     name: str
     runs: list[Record]
-    refusal: str = ""
-    by_task: dict[str, Runs] = field(default_factory=dict)  # task -> setting -> its runs
-    names: dict[str, str] = field(default_factory=dict)  # signature -> setting
+    refusal: str = ""  # why there are no runs, or no table of them
+    by_task: dict[str, Runs] = field(default_factory=dict)  # settings by their short names, as in figures
+    baseline: str = "separate"
+    table: list[tables.Row] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)  # signature -> setting, as in tables
+    looks: dict[str, figures.Look] = field(default_factory=dict)  # short name -> colour, dash, marker
+
+    def label(self, row: tables.Row, task: str) -> str | None:
+        """The short name that a row of the table has in a task; none where it has no run of it."""
+        signatures = {run["signature"] for run in row.runs}
+        found = self.by_task.get(task, {}).items()
+        return next((name for name, group in found if signatures & {run["signature"] for run in group}), None)
 
 
 def load(results: Path, name: str) -> Study:
-    """A study from its folder of records, with the settings that its tables and figures name."""
+    """A study from its folder of records, with the table that they make."""
     try:
         runs = records.load_all(results, name)
     except ValueError as error:
@@ -41,23 +50,33 @@ def load(results: Path, name: str) -> Study:
 
 def of_runs(name: str, runs: list[Record]) -> Study:
     """The same from records at hand."""
+    if not runs:
+        return Study(name, runs)
     tasks: dict[str, list[Record]] = defaultdict(list)
     for run in runs:
         tasks[run["task"]].append(run)
     by_task = {task: figures.by_setting(found) for task, found in sorted(tasks.items())}
-    settings = {signature: str(setting) for signature, setting in tables.settings(runs).items()} if runs else {}
-    return Study(name, runs, "", by_task, settings)
+    names = {signature: str(setting) for signature, setting in tables.settings(runs).items()}
+    looks = figures.looks(label for settings in by_task.values() for label in settings)
+    try:
+        baseline = writers.baseline_of(runs)
+        return Study(name, runs, "", by_task, baseline, tables.rows(runs, baseline), names, looks)
+    except ValueError as error:
+        return Study(name, runs, str(error), by_task, names=names, looks=looks)
 
 
-def shown(study: Study, task: str) -> str:
-    """What a choice calls a task of a study; the task alone says little where a study has one."""
-    return f"{study.name}: {task}"
-
-
-def marks() -> dict[str, list[Any]]:
-    """Colour, dash and marker of the first, second, ... setting: those of the figures."""
+def settings(study: Study, task: str) -> dict[str, Any]:
+    """What the scripts are told of a task's settings: their names, and the look that each has in the figures."""
+    names = list(study.by_task[task])
     return {
-        "colours": list(figures.COLOURS),
-        "dashes": [DASHES[dash] if isinstance(dash, str) else [2 * n for n in dash[1]] for dash in figures.DASHES],
-        "markers": [MARKERS[marker] for marker in figures.MARKERS],
+        "label": f"{study.name}: {task}",
+        "study": study.name,
+        "settings": names,
+        "marks": [mark(study.looks[name]) for name in names],
     }
+
+
+def mark(look: figures.Look) -> dict[str, Any]:
+    """A look in the words of the plotting library."""
+    dash = DASHES[look.dash] if isinstance(look.dash, str) else [2 * length for length in look.dash[1]]
+    return {"color": look.colour, "strokeDash": dash, "shape": MARKERS[look.marker]}

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ablations import tables
-from ablations.report.parts import Record, Study, shown
+from ablations.report.parts import Record, Study, settings
 from ablations.report.safe import significant
 
 SPEED = "tokens_per_second"  # greedy, after training, on the run's own machine; mean over seeds
@@ -18,46 +18,32 @@ SETTING = {"field": "setting", "type": "nominal", "title": "setting", "legend": 
 
 
 def data(studies: list[Study]) -> list[dict[str, Any]]:
-    """Per study and task: settings with their costs, and per score its cells, [setting, mean, low, high, seeds]."""
+    """Per study and task: settings with their costs, and per score its cells, [setting, mean, low, high, seeds].
+
+    A study whose runs cannot stand in one table is left out: its own section says why.
+    """
     found = []
     for study in studies:
-        for task, runs in study.by_task.items():
-            mine = [run for run in study.runs if run["task"] == task]
-            try:
-                rows = tables.rows(mine, baseline_of(study))
-            except ValueError:  # the study's own section says why its runs cannot stand in one table
-                continue
-            first = tables.headline_columns(mine)
-            columns = sorted(tables.all_columns(mine), key=lambda column: column not in first)
+        for task, runs in study.by_task.items() if study.table else ():
+            first = tables.headline_columns(study.runs)
+            columns = [column for column in tables.all_columns(study.runs) if column.task == task]
             if columns:
-                found.append(
-                    {
-                        "label": shown(study, task),
-                        "study": study.name,
-                        "settings": list(runs),
-                        "costs": [_costs(group) for group in runs.values()],
-                        "scores": [_score(column, rows, list(runs)) for column in columns],
-                    }
-                )
+                columns.sort(key=lambda column: column not in first)
+                costs = [_costs(group) for group in runs.values()]
+                scores = [_score(column, study) for column in columns]
+                found.append(settings(study, task) | {"costs": costs, "scores": scores})
     return found
 
 
-def baseline_of(study: Study) -> str:
-    """The strategy with which a study compares others, by its first record."""
-    from ablations import writers
-
-    return writers.baseline_of(study.runs)
-
-
-def _score(column: tables.Column, rows: list[tables.Row], settings: list[str]) -> dict[str, Any]:
-    cells = []
-    for row in rows:
-        cell = row.cells.get(column)
-        if cell is not None and cell.summary is not None and str(row.setting) in settings:
+def _score(column: tables.Column, study: Study) -> dict[str, Any]:
+    names, cells = list(study.by_task[column.task]), []
+    for row in study.table:
+        cell, name = row.cells.get(column), study.label(row, column.task)
+        if cell is not None and cell.summary is not None and name is not None:
             summary = cell.summary
             numbers = [significant(number) for number in (summary.mean, summary.low, summary.high)]
             seeds = {str(seed): significant(score) for seed, score in sorted(cell.scores.items())}
-            cells.append([settings.index(str(row.setting)), *numbers, seeds])
+            cells.append([names.index(name), *numbers, seeds])
     return {"title": f"{tables.SCORES[column.score][0]}, {column.split}", "cells": cells}
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ablations import record as records
-from ablations import tables, writers
+from ablations import writers
 from ablations.claims.schema import Study as Plan
 from ablations.compose import CONF
 from ablations.report.parts import Record, Study
@@ -40,23 +40,18 @@ class Section:
 
 def section(study: Study) -> Section:
     """Of one study, from its records and the file that plans it."""
-    refusal, grids, missing = study.refusal, [], ""
-    if study.runs:
-        try:
-            baseline = writers.baseline_of(study.runs)
-            table = tables.rows(study.runs, baseline)
-            missing = planned.missing(study.name, study.runs, table) or ""
-            if any(run["status"] == "finished" for run in study.runs):
-                grids = writers.grids(table, study.runs, baseline)
-        except ValueError as error:
-            refusal = str(error)
+    grids, missing = [], ""
+    if study.table:
+        missing = planned.missing(study.name, study.runs, study.table) or ""
+        if any(run["status"] == "finished" for run in study.runs):
+            grids = writers.grids(study.table, study.runs, study.baseline)
     return Section(
         study.name,
         about(study.runs),
         counts(study.runs),
         missing,
         grids,
-        refusal,
+        study.refusal,
         train(study.name),
         f"python scripts/tables.py --study {study.name} --print",
         took(study.runs),

@@ -5,7 +5,7 @@ import functools
 import re
 from typing import Any
 
-from ablations.report.parts import Record, Study, shown
+from ablations.report.parts import Record, Study, settings
 
 SAME, ADDED, MISSING = 0, 1, 2
 KEYS = ("split", "source", "reference")
@@ -28,41 +28,26 @@ def data(studies: list[Study]) -> list[dict[str, Any]]:
                         hypothesis = str(sample.get("hypothesis") or "")
                         sentences.setdefault((split, source, reference), []).append((number, run["seed"], hypothesis))
             if sentences:
-                found.append(
-                    {
-                        "label": shown(study, task),
-                        "study": study.name,
-                        "settings": list(runs),
-                        "languages": _languages(study.runs, task),
-                        "seeds": sorted({seed for found in sentences.values() for _, seed, _ in found}),
-                        "sentences": [
-                            {
-                                "split": split,
-                                "source": source,
-                                "reference": reference,
-                                "hypotheses": [
-                                    [
-                                        number,
-                                        seed,
-                                        pieces(hypothesis, reference),
-                                        *scores(hypothesis, reference, target),
-                                    ]
-                                    for number, seed, hypothesis in hypotheses
-                                ],
-                            }
-                            for target in [_target(study.runs, task)]
-                            for (split, source, reference), hypotheses in sentences.items()
-                        ],
-                    }
-                )
+                tokenizer = _tokenizer(study.runs, task)
+                seeds = sorted({seed for group in sentences.values() for _, seed, _ in group})
+                shown = [_sentence(*texts, group, tokenizer) for texts, group in sentences.items()]
+                more = {"languages": _languages(study.runs, task), "seeds": seeds, "sentences": shown}
+                found.append(settings(study, task) | more)
     return found
+
+
+def _sentence(split: str, source: str, reference: str, group: list[Any], tokenizer: str) -> dict[str, Any]:
+    hypotheses = [
+        [number, seed, pieces(text, reference), *scores(text, reference, tokenizer)] for number, seed, text in group
+    ]
+    return {"split": split, "source": source, "reference": reference, "hypotheses": hypotheses}
 
 
 def _samples(run: Record) -> list[dict[str, Any]]:
     return run.get("samples") or [] if run["kind"] == "translation" else []
 
 
-def _target(runs: list[Record], task: str) -> str:
+def _tokenizer(runs: list[Record], task: str) -> str:
     """The tokenizer of the task's BLEU, as its signature on record says; 13a where none does."""
     for run in runs:
         for scores in (run.get("scores") or {}).values() if run["task"] == task else ():

@@ -27,7 +27,7 @@ function newCurves() {
 }
 
 function drawCurves() {
-  const { settings, lines, steps, label: title } = curve();
+  const { settings, marks, lines, steps, label: title } = curve();
   const loss = byId("curves-loss").value;
   const seeds = new Set(ticked(byId("curves-seeds")).map((index) => byId("curves-seeds").seeds[index]));
   const wanted = new Set(ticked(byId("curves-settings")));
@@ -37,13 +37,8 @@ function drawCurves() {
       const [at, values] = line[loss];
       return values.map((value, index) => ({ setting: settings[line.setting], seed: line.seed, step: steps[at][index], value }));
     });
-  const spec = dressed(structuredClone(SPECS.curves), settings.filter((_, index) => wanted.has(index)));
-  spec.encoding.color.scale.range = keep(settings, wanted, colours());
-  for (const layer of spec.layer) {
-    for (const [channel, marks] of [["strokeDash", DATA.marks.dashes], ["shape", DATA.marks.markers]]) {
-      if (layer.encoding[channel]) layer.encoding[channel].scale.range = keep(settings, wanted, marks);
-    }
-  }
+  const chosen = (_, index) => wanted.has(index);
+  const spec = dressed(structuredClone(SPECS.curves), settings.filter(chosen), marks.filter(chosen));
   if (!byId("curves-each").checked) spec.layer.splice(1, 1);
   if (byId("curves-log").checked) spec.encoding.x.scale = { type: "log" };
   const last = lastValues(points);
@@ -57,8 +52,6 @@ function drawCurves() {
   again("curves", curve().study);
   draw(byId("curves-plot"), spec, { points }, says);
 }
-
-const keep = (settings, wanted, marks) => settings.map((_, index) => marks[index % marks.length]).filter((_, index) => wanted.has(index));
 
 /** Per setting the values at the last step that all its seeds have. */
 function lastValues(points) {
@@ -89,11 +82,11 @@ function newScores() {
 }
 
 function drawScores() {
-  const { settings, scores, label: title } = scored();
+  const { settings, marks, scores, label: title } = scored();
   const score = scores[Number(byId("scores-score").value)] || scores[0];
   const cells = score.cells.map(([setting, average, low, high, seeds]) => ({ index: setting, setting: settings[setting], mean: average, low, high, n: Object.keys(seeds).length }));
   const seeds = score.cells.flatMap(([setting, , , , found]) => Object.entries(found).map(([seed, value]) => ({ setting: settings[setting], seed: Number(seed), value })));
-  const spec = dressed(structuredClone(SPECS.seeds), settings);
+  const spec = dressed(structuredClone(SPECS.seeds), settings, marks);
   spec.encoding.y.sort = settings;
   spec.height = 34 * cells.length + 10;
   spec.encoding.y.axis.labelLimit = byId("seeds-plot").clientWidth < 640 ? 130 : 260;
@@ -105,13 +98,13 @@ function drawScores() {
   again("seeds", scored().study);
   again("costs", scored().study);
   draw(byId("seeds-plot"), spec, { cells, seeds }, says);
-  drawCosts(settings, cells, score.title, title);
+  drawCosts(settings, marks, cells, score.title, title);
 }
 
-function drawCosts(settings, cells, score, title) {
+function drawCosts(settings, marks, cells, score, title) {
   const cost = byId("costs-cost").value;
   const points = cells.map((cell) => ({ ...cell, cost: scored().costs[cell.index][cost] })).filter((cell) => cell.cost !== undefined);
-  const spec = dressed(structuredClone(SPECS.costs), settings);
+  const spec = dressed(structuredClone(SPECS.costs), settings, marks);
   spec.encoding.x.title = DATA.costs[cost];
   spec.layer[1].encoding.y.title = score;
   numbers(byId("costs-table"), `${title}, ${score} against ${DATA.costs[cost]}`, ["setting", DATA.costs[cost], "mean score"], points.map((point) => [point.setting, short(point.cost, 9), short(point.mean)]));
@@ -135,10 +128,13 @@ function drawShifts() {
   const rest = (shift) => (strategy ? shift.setting.replace(strategy, "").replace(/^, /, "") : shift.setting);
   const study = (shift) => `${shift.studies[0]}${shift.studies.length > 1 ? ` +${shift.studies.length - 1}` : ""}`;
   const named = (shift, last) => [study(shift), ...(rest(shift) ? [rest(shift)] : []), ...last].join(", ");
-  const times = (row) => mine.filter((shift) => named(shift, []) === row).length;
-  const shifts = mine.map((shift) => ({ ...shift, study: shift.studies.join(", "), row: named(shift, times(named(shift, [])) > 1 ? [shift.score, shift.task] : []) }));
+  // A row's name says as much as tells it from the others.
+  const endings = (shift) => [[], [shift.score], [shift.score, shift.task]];
+  const alone = (shift, length) => mine.filter((other) => named(other, endings(other)[length]) === named(shift, endings(shift)[length])).length === 1;
+  const row = (shift) => named(shift, endings(shift).find((_, length) => length === 2 || alone(shift, length)));
+  const shifts = mine.map((shift) => ({ ...shift, study: shift.studies.join(", "), row: row(shift) }));
   const scores = [...new Set(DATA.shifts.map((shift) => shift.score))];
-  const spec = dressed(structuredClone(SPECS.shifts), scores, "score");
+  const spec = dressed(structuredClone(SPECS.shifts), scores, scores.map((_, index) => ({ color: DATA.colours[index], shape: DATA.markers[index] })), "score");
   spec.encoding.y.sort = shifts.map((shift) => shift.row);
   spec.height = 22 * shifts.length + 10;
   spec.encoding.y.axis.labelLimit = byId("shifts-plot").clientWidth < 640 ? 150 : 340;

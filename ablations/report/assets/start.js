@@ -74,11 +74,11 @@ function readable(colour) {
   return colour;
 }
 
-const colours = () => DATA.marks.colours.map(readable);
+const colours = () => DATA.colours.map(readable);
 
-/** The marks that each setting has in the figures, too: the scales of a spec's encodings of `setting` (or `score`). */
-function dressed(spec, settings, field = "setting") {
-  const ranges = { color: colours(), shape: DATA.marks.markers, strokeDash: DATA.marks.dashes };
+/** A spec in which each value of a field (a setting, a score) has its marks: {color, shape, strokeDash}. */
+function dressed(spec, values, marks, field = "setting") {
+  const ranges = { color: marks.map((mark) => readable(mark.color)), shape: marks.map((mark) => mark.shape), strokeDash: marks.map((mark) => mark.strokeDash) };
   const walk = (part) => {
     if (Array.isArray(part)) return part.map(walk);
     if (part === null || typeof part !== "object") return part;
@@ -86,8 +86,7 @@ function dressed(spec, settings, field = "setting") {
       Object.entries(part).map(([key, value]) => {
         const own = key in ranges && value && value.field === field;
         if (!own) return [key, walk(value)];
-        const scale = { domain: settings, range: settings.map((_, index) => ranges[key][index % ranges[key].length]) };
-        return [key, { ...value, scale }];
+        return [key, { ...value, scale: { domain: values, range: ranges[key] } }];
       })
     );
   };
@@ -104,7 +103,7 @@ function look(width) {
     font: style.getPropertyValue("--sans"),
     view: { stroke: null },
     mark: { aria: false }, // a chart is heard as its description; its numbers stand in a table
-    range: { category: colours(), symbol: DATA.marks.markers },
+    range: { category: colours(), symbol: DATA.markers },
     axis: { ...text, gridColor: colour("--line"), domainColor: colour("--quiet"), tickColor: colour("--quiet"), labelOverlap: true, tickCount: width < 640 ? 4 : 8 },
     axisX: { grid: false, ticks: true },
     legend: { ...text, orient: "bottom", direction: width < 640 ? "vertical" : "horizontal", columns: width < 640 ? 1 : 3, labelLimit: Math.min(320, width - 60), symbolSize: 90, symbolStrokeWidth: 0 },

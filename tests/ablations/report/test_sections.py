@@ -7,7 +7,7 @@ import pytest
 from ablations import figures, tables
 from ablations import record as records
 from ablations.report import answer, curves, maps, runs, safe, scores, translations
-from ablations.report.parts import load, marks, of_runs
+from ablations.report.parts import load, mark, of_runs
 from tests.ablations.make import make_record
 from tests.ablations.report import make
 
@@ -162,11 +162,15 @@ def test_runs_that_answer_two_studies_are_one_difference():
     assert [row["studies"] for row in rows] == [["one", "two"]]
 
 
-def test_settings_have_the_marks_of_the_figures():
-    found = marks()
-    assert found["colours"] == list(figures.COLOURS)
-    assert len(found["dashes"]) == len(figures.DASHES) == len({str(dash) for dash in found["dashes"]})
-    assert len(found["markers"]) == len(figures.MARKERS) == len(set(found["markers"]))
+def test_settings_have_the_looks_of_the_figures(study):
+    looks = figures.looks(figures.by_setting([run for run in study.runs if run["task"] == "flickr"]))
+    shown = next(entry for entry in curves.data([study]) if entry["label"] == "demo: flickr")
+    assert [mark["color"] for mark in shown["marks"]] == [looks[name].colour for name in shown["settings"]]
+
+
+def test_every_dash_and_marker_of_the_figures_has_one_of_its_own():
+    marks = [mark(figures.Look("#000000", *pair)) for pair in zip(figures.DASHES, figures.MARKERS, strict=True)]
+    assert len({str(found["strokeDash"]) for found in marks}) == len({found["shape"] for found in marks}) == len(marks)
 
 
 @pytest.mark.parametrize("spec", [answer.spec(), curves.spec(), scores.seeds_spec(), scores.costs_spec(), maps.spec()])
