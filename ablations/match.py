@@ -72,7 +72,7 @@ def _match_width(run: RunConfig, baseline: RunConfig) -> str:
     if abs((found := count(run, nearest)) / target - 1) > CLOSE:
         raise ValueError(
             f"match={run.match}: the nearest that {_name(run)} comes is {found:,} {words} with model.d_ff={nearest}, "
-            f"and {theirs}, more than {CLOSE:.1%} away: set a larger model.d_ff, or more layers"
+            f"and {theirs}, more than {100 * CLOSE:g} % away: set a larger model.d_ff, or more layers"
         )
     run.model.d_ff = nearest
     equally = f"{found:,} {words} as {named}" if found == target else f"{found:,} {words}, {named} {target:,}"
@@ -98,7 +98,7 @@ def _match_cache(run: RunConfig, baseline: RunConfig) -> str:
 
     solutions = [
         (head_dim, strategies)
-        for head_dim in _head_widths(run, wanted)
+        for head_dim in sorted(_head_widths(run, wanted))
         for strategies in product(*(_fitting(run, site, head_dim, wanted[site]) for site in sites))
     ]
     for head_dim, strategies in sorted(solutions, key=changes):

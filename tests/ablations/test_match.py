@@ -20,9 +20,9 @@ VOCABULARY, CLASSES = 1000, 3
 
 @pytest.fixture(scope="module")
 def runs() -> dict[tuple[str, str], RunConfig]:
-    """Of each kind, with each preset."""
+    """Of each kind, with every other preset."""
     kinds = {kind: compose([f"task={task}"]) for kind, task in TASKS.items()}
-    models = {preset: compose([f"model={preset}"]).model for preset in PRESETS}
+    models = {preset: compose([f"model={preset}"]).model for preset in PRESETS[::2]}
     return {(kind, name): replace(run, model=model) for kind, run in kinds.items() for name, model in models.items()}
 
 
@@ -42,7 +42,7 @@ def costs(run: RunConfig) -> Budget:
 @pytest.mark.parametrize(("match", "field"), [("params", "parameters"), ("flops", "flops_per_token")])
 def test_every_strategy_comes_as_near_as_a_whole_number_can(runs, kind: str, match: str, field: str):
     """Within half a percent, with the vocabulary or without; one unit more or less of d_ff would be no nearer."""
-    for preset in PRESETS:
+    for preset in PRESETS[::2]:
         run = runs[kind, preset]
         target = getattr(costs(asked(run, "none", full_size("separate"))), field)
         for name in STRATEGIES:
