@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from ablations.files import whole_file
+from ablations.record import halves
 from ablations.record.file import check_keys, load_signed
 from ablations.record.parts import Signer, closed, cut, cut_config, encode, read_at, validations, without_seed
 
@@ -52,6 +53,7 @@ def read(results: str | Path, study: str, endings: Collection[str] | None = None
     try:
         known = _Index(file, stamps)
         try:
+            known.read_ahead(folder, wanted)
             return [(name, known.brief(folder, name)) for name in wanted]
         finally:
             known.save(now)
@@ -96,13 +98,54 @@ class _Index:
     def brief(self, folder: Path, name: str) -> Record:
         """Of one file, from its entry where that holds."""
         if name not in self.entries:
-            common, seed, own, text = self._cut(f"{folder}/{name}") or self._load(folder / name)
-            stamp = self.stamps[name]
-            line = f"[{encode(name)},{stamp},{common},{encode(seed)},{text}]"
-            self.entries[name] = [name, stamp, common, seed, own], line
+            self._enter(name, *(self._cut(f"{folder}/{name}") or self._load(folder / name)))
         _, _, common, seed, own = self.entries[name][0]
         shared = self.dicts[common]
         return {**shared, **own, "config": {**shared["config"], **seed}, "study": folder.name}
+
+    def _enter(self, name: str, common: int, seed: dict[str, Any], own: dict[str, Any], text: str) -> None:
+        stamp = self.stamps[name]
+        line = f"[{encode(name)},{stamp},{common},{encode(seed)},{text}]"
+        self.entries[name] = [name, stamp, common, seed, own], line
+
+    def read_ahead(self, folder: Path, names: list[str]) -> None:
+        """Reads what is new on two cores, where there is much of it; what is wrong with a record is not said yet."""
+        new = [name for name in names if name not in self.entries]
+        if not halves.worth_it(len(new)):
+            return
+        base, half = len(self.common), len(new) // 2
+
+        def ours() -> None:
+            self._read_all(folder, new[:half])
+
+        def theirs() -> tuple[list[str], list[tuple[str, int, dict[str, Any], str]]]:
+            found = self._read_all(folder, new[half:])
+            return self.common[base:], [(name, common, seed, text) for name, (common, seed, _, text) in found.items()]
+
+        found = halves.both(ours, theirs)
+        if found is not None:
+            self._take(base, *found)
+
+    def _read_all(self, folder: Path, names: list[str]) -> dict[str, Entry]:
+        """Enters and returns those that can be cut."""
+        found = {}
+        for name in names:
+            entry = self._cut(f"{folder}/{name}")
+            if entry is not None:
+                found[name] = entry
+                self._enter(name, *entry)
+        return found
+
+    def _take(self, base: int, lines: list[str], entries: list[tuple[str, int, dict[str, Any], str]]) -> None:
+        """Enters what a fork has found: lines of dicts from number `base` on, and entries that name them."""
+        here: dict[int, int] = {}
+        for number, line in enumerate(lines, base):
+            plain = json.loads(line)
+            named: dict[str, int] = {key: item[""] for key, item in plain.items() if isinstance(item, dict)}
+            inside = {key: here.get(other, other) for key, other in named.items()}
+            here[number] = self._line(plain, inside)
+        for name, common, seed, text in entries:
+            self._enter(name, here.get(common, common), seed, _parsed(text), text)
 
     def _cut(self, file: str) -> Entry | None:
         """Reads what a brief needs of a record, and of that what no other record has. None where it must be loaded."""
@@ -149,13 +192,17 @@ class _Index:
         if id(value) in self.folded:
             return self.folded[id(value)][1]
         inside = {key: self._fold(item) for key, item in value.items() if isinstance(item, dict)}
-        plain = {key: {"": inside[key]} if key in inside else item for key, item in value.items()}
-        line = encode(plain)
+        number = self._line(value, inside)
+        self.folded[id(value)] = value, number  # kept, so that no other object comes by its number
+        return number
+
+    def _line(self, value: dict[str, Any], inside: dict[str, int]) -> int:
+        """The number of a dict's line; `inside`: of the dicts in it."""
+        line = encode({key: {"": inside[key]} if key in inside else item for key, item in value.items()})
         if line not in self.known:
             self.known[line] = len(self.common)
             self.common.append(line)
             self.dicts.append({key: self.dicts[inside[key]] if key in inside else item for key, item in value.items()})
-        self.folded[id(value)] = value, self.known[line]  # kept, so that no other object comes by its number
         return self.known[line]
 
     def save(self, now: int) -> None:
