@@ -4,6 +4,7 @@ from pathlib import Path
 
 from ablations import record as records
 from ablations.files import write_text
+from ablations.record import halves
 from ablations.tables import Record, Row, rows
 from ablations.tables.planned import missing
 from ablations.writers.as_csv import csv_text
@@ -40,17 +41,26 @@ def write(results: str | Path, *studies: str, name: str | None = None) -> list[P
     title = name or studies[0]
     baseline = baseline_of(runs)
     table = rows(runs, baseline)
-    found = grids(table, runs, baseline)
-    about = [*_about(runs), *_partial(by_study, table)]
-    texts = {
-        "md": markdown(f"Study {title}" if name is None else f"Studies {listed(list(studies))}", about, found, command),
-        "csv": csv_text(table, command),
-        "tex": latex(found, command),
-    }
+    heading = f"Study {title}" if name is None else f"Studies {listed(list(studies))}"
+    texts: dict[str, str] = {}
+
+    def pages() -> None:
+        found = grids(table, runs, baseline)
+        texts["md"] = markdown(heading, [*_about(runs), *_partial(by_study, table)], found, command)
+        texts["tex"] = latex(found, command)
+
+    def numbers() -> str:
+        return csv_text(table, command)
+
+    if halves.worth_it(len(runs)):
+        texts["csv"] = halves.both(pages, numbers) or numbers()
+    else:
+        pages()
+        texts["csv"] = numbers()
     written = []
-    for suffix, text in texts.items():
+    for suffix in ("md", "csv", "tex"):
         written.append(Path(results) / "tables" / f"{title}.{suffix}")
-        write_text(written[-1], text)
+        write_text(written[-1], texts[suffix])
     return written
 
 
