@@ -71,8 +71,8 @@ def hierarchical(
     (Owen, 2007, "The pigeonhole bootstrap"). So the three parts of its variance are taken apart, freed of both, put
     together as in `crossed`, and the interval is t's. Shapes [S, N, K]. Raises ValueError below 2 seeds or 2 units.
     """
-    seeds = score.value(setting_SNK.sum(1)) - score.value(baseline_SNK.sum(1))
     _sides(setting_SNK)
+    seeds = score.value(setting_SNK.sum(1)) - score.value(baseline_SNK.sum(1))
     return of_resamples(seeds, resampled(score, setting_SNK, baseline_SNK, resamples, seed), setting_SNK.shape[1])
 
 
@@ -116,7 +116,7 @@ def _estimate(mean: float, of_seeds: float, of_units: float, of_residual: float,
 
     The degrees of freedom are the harmonic mean of both, weighted by their shares of the variance. Satterthwaite
     weights by the squares of the shares, and with 3 seeds then rejects up to 7.8 % of true null hypotheses, where these
-    have nine tenths of the variance; this keeps between 3.8 and 5.8 % whatever the share (`python scripts/bench.py
+    have nine tenths of the variance; this keeps between 3.7 and 5.8 % whatever the share (`python scripts/bench.py
     calibration`, last table).
     """
     of_units = max(0.0, of_units - of_residual)

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from ablations.bench import calibration, runner
+from ablations.bench import calibration, rates, runner
 from ablations.bench.nulls import World, make
 from ablations.bench.setup import Setup
 from ablations.compose import CONF
@@ -65,13 +65,13 @@ def test_a_shift_is_a_better_score():
 
 
 def test_rates_say_where_they_miss_their_bar():
-    line = calibration.Line("a test", (3.5, 6.5), "a reason")
-    kept_to = calibration.judged(line, {3: [True] * 5 + [False] * 95, 5: [True] * 4 + [False] * 96})
-    missed = calibration.judged(line, {3: [True] * 5 + [False] * 95, 5: [False] * 100})
+    line = rates.Line("a test", (3.5, 6.5), "a reason")
+    kept_to = rates.judged(line, {3: [True] * 5 + [False] * 95, 5: [True] * 4 + [False] * 96})
+    missed = rates.judged(line, {3: [True] * 5 + [False] * 95, 5: [False] * 100})
     assert kept_to == ["3.5 to 6.5", "yes"] and missed == ["3.5 to 6.5", "not at 5: a reason"]
-    assert calibration.text([True] * 5 + [False] * 95) == "5.0 [2.2, 11.2]"  # Wilson's interval, from a calculator
+    assert rates.text([True] * 5 + [False] * 95) == "5.0 [2.2, 11.2]"  # Wilson's interval, from a calculator
 
 
 @pytest.mark.parametrize(("pairs", "level"), [(3, 0.0), (5, 0.0), (6, 1 / 32), (8, 6 / 128)])
 def test_attainable_levels_of_the_sign_flip(pairs, level):
-    assert calibration.attained(pairs) == level
+    assert rates.attained(pairs) == level
