@@ -16,8 +16,9 @@ class Reached:
 
     row: Row
     steps: dict[int, float]  # seed -> the first step at or below the baseline's last loss, linear in between
-    never: int  # seeds that do not get there, those that diverged among them
+    never: int  # seeds that do not get there, those that diverged before among them
     few: int  # seeds with too few validations, of their own or of the baseline
+    failed: int  # runs, which are not looked at
 
     @property
     def median(self) -> float | None:
@@ -52,18 +53,20 @@ def crossing(points: list[list[float]], goal: float) -> float | None:
 
 
 def _reached(row: Row, task: str, goals: dict[int, list[list[float]]]) -> Reached:
-    steps, never, few = {}, 0, 0
+    steps, never, few, failed = {}, 0, 0, 0
     for run, points in _curves(row, task):
         goal = goals.get(run["seed"])
-        if goal is None or run["status"] == "failed":
+        if run["status"] == "failed":
+            failed += 1
+        elif goal is None:
             continue
-        if min(len(goal), len(points)) < FEW and run["status"] == "finished":
+        elif len(goal) < FEW or (len(points) < FEW and run["status"] == "finished"):
             few += 1
         elif (step := crossing(points, goal[-1][1])) is None:
             never += 1
         else:
             steps[run["seed"]] = step
-    return Reached(row, steps, never, few)
+    return Reached(row, steps, never, few, failed)
 
 
 def _curves(row: Row, task: str) -> list[tuple[Record, list[list[float]]]]:

@@ -26,6 +26,8 @@ def speed_grids(table: list[Row], runs: list[Record], baseline: str) -> list[Gri
         notes = [] if any(grid.body for grid in grids) else notes  # once a page
         if few:
             notes.append(f"Left out, with fewer than {FEW} validations on record: {plural(few, 'run')}.")
+        if failed := sum(one.failed for one in found):
+            notes.append(f"Failed, and not looked at: {plural(failed, 'run')}.")
         body = [_line(one, own) for one in found]
         grids.append(Grid(title, ["setting", "median step", "× the baseline's", "reached", "not reached"], body, notes))
     return grids

@@ -40,8 +40,16 @@ def test_never_is_later_than_any_step_and_failed_runs_do_not_count():
     runs += [trained("shared", 0, 3, 3), trained("shared", 1, 9, 9), trained("shared", 2, 9, status="diverged")]
     shared = reached(rows([*runs, trained("shared", 3, status="failed")]), "docs")[1]
     assert (shared.steps, shared.never, shared.median) == ({0: 10}, 2, None)
+    assert shared.failed == 1
+    with_failed = [*runs, trained("shared", 3, status="failed")]
+    assert "Failed, and not looked at: 1 run." in speed_grids(rows(with_failed), with_failed, "separate")[0].notes
     grid = speed_grids(rows(runs), runs, "separate")[0]
     assert grid.body[1] == ["shared", "not reached", "—", "1", "2"]
+
+
+def test_a_diverged_run_beside_a_baseline_that_nobody_validated():
+    runs = [trained("separate", 0), trained("shared", 0, 3, 2, status="diverged")]
+    assert [(one.steps, one.never, one.few) for one in reached(rows(runs), "docs")] == [({}, 0, 1)] * 2
 
 
 def test_too_few_validations_are_said():
