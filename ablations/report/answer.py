@@ -157,7 +157,7 @@ def spec() -> dict[str, Any]:
                 "transform": [{"filter": "isValid(datum.low)"}],
                 "mark": {"type": "rule", "strokeWidth": 2.5, "clip": True},
                 "encoding": {
-                    "x": {"field": "low", "type": "quantitative", "title": title},
+                    "x": {"field": "low", "type": "quantitative"},
                     "x2": {"field": "high"},
                     "tooltip": tips,
                 },
@@ -165,7 +165,7 @@ def spec() -> dict[str, Any]:
             {
                 "mark": {"type": "point", "filled": True, "size": 80, "clip": True},
                 "encoding": {
-                    "x": {"field": "mean", "type": "quantitative"},
+                    "x": {"field": "mean", "type": "quantitative", "title": title},
                     "shape": SCORE,
                     "tooltip": tips,
                 },

@@ -77,7 +77,10 @@ def seeds_spec() -> dict[str, Any]:
             {
                 "data": {"name": "cells"},
                 "mark": {"type": "tick", "thickness": 3, "size": 20},
-                "encoding": {"x": {"field": "mean", "type": "quantitative"}, "tooltip": _tips()},
+                "encoding": {
+                    "x": {"field": "mean", "type": "quantitative", "scale": {"zero": False}},
+                    "tooltip": _tips(),
+                },
             },
             {
                 "data": {"name": "seeds"},
@@ -118,7 +121,7 @@ def costs_spec() -> dict[str, Any]:
                 "params": [{"name": "chosen", "select": {"type": "point", "fields": ["setting"]}, "bind": "legend"}],
                 "mark": {"type": "point", "filled": True, "size": 110},
                 "encoding": {
-                    "y": {"field": "mean", "type": "quantitative", "title": "score"},
+                    "y": {"field": "mean", "type": "quantitative", "title": "score", "scale": {"zero": False}},
                     "shape": SETTING,
                     "opacity": {"condition": {"param": "chosen", "value": 1}, "value": 0.15},
                     "tooltip": [*_tips(), {"field": "cost", "type": "quantitative", "format": ",", "title": "cost"}],

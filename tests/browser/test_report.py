@@ -8,7 +8,9 @@ from contextlib import contextmanager
 import pytest
 
 from ablations import figures
+from ablations import record as records
 from ablations.report import build
+from tests.ablations.make import make_record
 from tests.ablations.report import make
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -21,6 +23,7 @@ pytestmark = [
     ),
 ]
 DESKTOP, PHONE, NARROW, ZOOMED = (1280, 900), (390, 844), (320, 640), (640, 450)  # the last: 200 % on a desktop
+CHARTS = {"#shifts-plot": 1, "#curves-plot": 1, "#seeds-plot": 1, "#costs-plot": 1, "#maps-plots": 2, "#maps-scale": 1}
 # Of axe-core's rules those of WCAG 2.2, levels A and AA, and what it calls best practice.
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 
@@ -45,7 +48,7 @@ def browser():
 
 
 @contextmanager
-def opened(browser, address, size=DESKTOP, **options):
+def opened(browser, address, size=DESKTOP, drawn=CHARTS, **options):
     """The page as a reader has it; at the end nothing may have gone wrong and nothing may have been asked of anyone."""
     context = browser.new_context(viewport={"width": size[0], "height": size[1]}, offline=True, **options)
     page = context.new_page()
@@ -56,10 +59,8 @@ def opened(browser, address, size=DESKTOP, **options):
     page.on("request", lambda request: asked.append(request.url))
     try:
         page.goto(address)
-        if options.get("java_script_enabled", True):
-            for name in ("shifts", "curves", "seeds", "costs"):
-                page.wait_for_selector(f"#{name}-plot svg.marks")
-            page.wait_for_function("document.querySelectorAll('#maps-plots svg.marks').length === 2")
+        for selector, count in drawn.items() if options.get("java_script_enabled", True) else ():
+            page.wait_for_function(f"document.querySelectorAll('{selector} svg.marks').length === {count}")
         yield page
     finally:
         context.close()
@@ -86,7 +87,18 @@ def heading(page, title):
 def test_it_draws_without_a_word_on_the_console_and_asks_nobody(browser, address):
     with opened(browser, address) as page:
         assert page.locator("h1").count() == 1
-        assert page.locator("svg.marks").count() == 7  # differences, curves, seeds, costs, two maps and their scale
+        assert page.locator("svg.marks").count() == sum(CHARTS.values())
+
+
+def test_a_study_without_curves_maps_translations_or_anything_to_compare_says_so(browser, tmp_path):
+    records.write(make_record("shared"), tmp_path)
+    made = build(tmp_path, ["demo"], tmp_path)
+    (tmp_path / "report.html").write_text(made.text, encoding="utf-8")
+    with opened(browser, (tmp_path / "report.html").as_uri(), drawn={"#seeds-plot": 1, "#costs-plot": 1}) as page:
+        for name in ("curves", "maps", "translations"):
+            assert page.locator(f"#{name}").inner_text().endswith("Nothing of this kind is on record.")
+        assert "No two settings can be compared yet." in page.locator("#answer").inner_text()
+        assert page.locator("#runs-count").inner_text() == "1 run"
 
 
 def test_a_heading_sorts_by_mouse_and_by_keyboard_and_leaves_what_has_no_score_at_the_end(browser, address):
@@ -164,6 +176,10 @@ def test_seeds_settings_and_losses_can_be_chosen_and_the_sentence_follows(browse
         assert "separate 3.1; shared 3.6." in page.locator("#curves-says").inner_text()
         page.locator("#curves-settings").get_by_label("separate").uncheck()
         assert page.locator("#curves-says").inner_text().endswith("at the end: shared 3.6.")
+        page.locator("#curves-settings").get_by_label("shared").uncheck()
+        page.wait_for_function("!document.querySelector('#curves-plot svg')")
+        assert page.locator("#curves-says").inner_text() == "No curve is chosen."
+        page.locator("#curves-settings").get_by_label("shared").check()
         page.get_by_label("Loss", exact=True).select_option(label="validation loss (nats)")
         assert "validation loss (nats) at the end: shared 3.6." in page.locator("#curves-says").inner_text()
         page.wait_for_function("document.querySelectorAll('#curves-plot .role-legend-symbol path').length === 1")

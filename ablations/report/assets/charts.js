@@ -97,7 +97,7 @@ function drawScores() {
   byId("seeds-says").textContent = says;
   again("seeds", scored().study);
   again("costs", scored().study);
-  draw(byId("seeds-plot"), spec, { cells, seeds }, says);
+  draw(byId("seeds-plot"), filled(spec, cells, "low"), { cells, seeds }, says);
   drawCosts(settings, marks, cells, score.title, title);
 }
 
@@ -110,7 +110,7 @@ function drawCosts(settings, marks, cells, score, title) {
   numbers(byId("costs-table"), `${title}, ${score} against ${DATA.costs[cost]}`, ["setting", DATA.costs[cost], "mean score"], points.map((point) => [point.setting, short(point.cost, 9), short(point.mean)]));
   const says = points.length ? `${title}, ${score} against ${DATA.costs[cost]}: ${points.map((point) => `${point.setting} ${short(point.cost, 9)} and ${short(point.mean, 4)}`).join("; ")}.` : "This cost is not on record.";
   byId("costs-says").textContent = says;
-  draw(byId("costs-plot"), spec, { cells: points }, says);
+  draw(byId("costs-plot"), filled(spec, points, "low"), { cells: points }, says);
 }
 
 if (section("scores", DATA.scores, byId("scores-study"), newScores)) {
@@ -142,14 +142,14 @@ function drawShifts() {
   const middle = shifts.flatMap((shift) => [shift.mean, shift.margin || 0, -(shift.margin || 0)]);
   const [low, high] = [Math.min(0, ...middle), Math.max(0, ...middle)];
   const room = 0.25 * (high - low) || 1;
-  spec.layer[2].encoding.x.scale = { domain: [low - room, high + room], nice: true };
+  spec.layer.at(-1).encoding.x.scale = { domain: [low - room, high + room], nice: true };
   const percent = (value) => (value === null ? "—" : `${value > 0 ? "+" : ""}${short(value, 3)} %`);
   const rows = shifts.map((shift) => [shift.row, shift.study, shift.task, shift.score, shift.difference, percent(shift.mean), percent(shift.low), percent(shift.high), shift.margin === null ? "—" : `${short(shift.margin, 3)} %`, shift.verdict || "—", shift.n]);
   numbers(byId("shifts-table"), "Differences to the baseline of each study, + is better", ["study: setting", "studies with these runs", "task", "score", "difference", "percent", "95 % from", "to", "margin", "verdict", "pairs"], rows);
   const count = (test) => shifts.filter(test).length;
   const says = `Of ${shifts.length} differences${strategy ? ` of ${strategy}` : ""}, ${count((shift) => shift.high !== null && shift.high < 0)} are worse than the baseline with their whole interval, ${count((shift) => shift.low !== null && shift.low > 0)} better; the others' intervals hold zero, or there is none. Bars end at the edge of the picture; the table has them whole.`;
   byId("shifts-says").textContent = says;
-  draw(byId("shifts-plot"), spec, { shifts }, says);
+  draw(byId("shifts-plot"), filled(spec, shifts, "low", "margin"), { shifts }, says);
 }
 
 if (byId("shifts-strategy")) {

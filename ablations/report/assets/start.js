@@ -93,6 +93,13 @@ function dressed(spec, values, marks, field = "setting") {
   return walk(spec);
 }
 
+/** A spec without the layers that would show numbers which no row has: intervals of one seed, margins nobody fixed. */
+function filled(spec, rows, ...names) {
+  const empty = names.filter((name) => rows.every((row) => row[name] === null || row[name] === undefined));
+  const shows = ({ x = {}, x2 = {}, y = {} }, name) => [x, x2, y].some((channel) => channel && channel.field === name);
+  return { ...spec, layer: spec.layer.filter((layer) => !empty.some((name) => shows(layer.encoding, name))) };
+}
+
 /** The look of charts: that of the page, whose colours it reads from the style. */
 function look(width) {
   const style = getComputedStyle(document.documentElement);
@@ -122,8 +129,10 @@ async function draw(box, spec, datasets, says) {
   };
   const turn = (box.turn = (box.turn || 0) + 1);
   if (box.view) box.view.finalize();
+  box.view = null;
   const holder = make("div", { class: "holder" });
   box.replaceChildren(holder);
+  if (Object.values(datasets).every((rows) => !rows.length)) return;
   const result = await vegaEmbed(holder, { $schema: "https://vega.github.io/schema/vega-lite/v6.json", description: says, datasets, ...spec }, options);
   if (turn === box.turn) box.view = result;
   else result.finalize();
