@@ -12,6 +12,7 @@ from ablations.stack.learner import Stack
 from ablations.sweep import together
 from ablations.sweep.launch import launch
 from ablations.sweep.plan import plan
+from ablations.units import unpack
 from tests.ablations.cells import asked, timeless
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -26,12 +27,18 @@ def entries(results):
 def without_clock(entry):
     """A record but for when, how fast and where; numbers are compared apart."""
     left_out = ("started", "finished", "seconds", "training", "config", "command", "overrides", "scores", "curve")
+    left_out += ("decoding", "units")
     training = {k: v for k, v in entry["training"].items() if k not in ("seconds", "tokens_per_second", "stack")}
     return {key: value for key, value in entry.items() if key not in left_out} | {"training": training}
 
 
 def numbers(entry):
-    return [entry["scores"]["test"]["nll"], *(value for line in timeless(entry["curve"]) for value in line.values())]
+    units = unpack(entry["units"]["test"]["nll"]).tolist()
+    return [
+        entry["scores"]["test"]["nll"],
+        *units,
+        *(value for line in timeless(entry["curve"]) for value in line.values()),
+    ]
 
 
 def test_records_are_those_of_runs_one_by_one(cache, tmp_path, capsys):
