@@ -219,6 +219,21 @@ def test_a_run_leads_to_its_study(browser, address):
         page.wait_for_selector("#study-demo[open]")
 
 
+def test_a_hostile_setting_stays_text_in_charts_and_under_the_mouse(browser, tmp_path):
+    for value in make.HOSTILE[1:3]:
+        run = make_record("shared", model__activation=value)
+        records.write(run | {"curve": make.curve(0)}, tmp_path)
+    (tmp_path / "report.html").write_text(build(tmp_path, ["demo"], tmp_path).text, encoding="utf-8")
+    charts = {"#curves-plot": 1, "#seeds-plot": 1, "#costs-plot": 1}
+    with opened(browser, (tmp_path / "report.html").as_uri(), drawn=charts) as page:
+        page.locator("#curves-plot svg").scroll_into_view_if_needed()
+        box = page.locator("#curves-plot svg").bounding_box()
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 150)
+        page.wait_for_selector("#vg-tooltip-element.visible")
+        assert "model.activation=" in page.locator("#vg-tooltip-element").inner_text()
+        assert page.locator("img").count() == 0
+
+
 def test_the_first_tab_leads_past_the_navigation(browser, address):
     with opened(browser, address) as page:
         page.keyboard.press("Tab")

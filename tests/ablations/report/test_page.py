@@ -102,6 +102,14 @@ def test_hostile_texts_are_shown_as_they_are(elements, built):
     assert sources == list(make.HOSTILE)
 
 
+def test_a_hostile_setting_stays_text(tmp_path):
+    for value in make.HOSTILE[:2]:
+        records.write(make_record("shared", model__activation=value), tmp_path)
+    elements = Elements(build(tmp_path, ["demo"], tmp_path, plots="").text)
+    assert not [tag for tag, _ in elements.tags if tag == "img"]
+    assert f"model.activation={make.HOSTILE[1]}" in words(elements)
+
+
 def test_data_cannot_end_their_script_or_begin_a_comment(built):
     inside = re.search(r'id="data">(.*?)</script>', built.text, re.DOTALL)[1]
     assert not re.search("[<>&\u2028\u2029]", inside)
@@ -186,6 +194,13 @@ def test_only_diverged_runs_make_a_page_without_tables(tmp_path):
     built = build(tmp_path, ["demo"], tmp_path, plots="")
     assert built.refusals == []
     assert "1 run: 1 diverged" in words(Elements(built.text))
+
+
+def test_the_page_names_its_studies_unless_they_are_all(tmp_path):
+    for name in ("one", "two"):
+        records.write(make_record(study=name, study__name=name), tmp_path)
+    assert page.command(tmp_path, ["one", "two"]) == "python scripts/report.py"
+    assert page.command(tmp_path, ["two"]) == "python scripts/report.py --study two"
 
 
 def command(*options):
