@@ -2,7 +2,8 @@
 
 python scripts/tables.py                             all studies -> results/tables/<study>.md, .csv, .tex
 python scripts/tables.py --study demo --print        one study, its headline printed too
-python scripts/tables.py --study a --study b --join c    studies of several tasks side by side: results/tables/c.md
+python scripts/tables.py --study a --study b --join c    studies of several tasks side by side: results/tables/c.md,
+                                                         c being no study with records
 """
 
 import argparse
