@@ -1,6 +1,7 @@
 # make demo     both models, separate against shared, two seeds each, and the table: under five minutes on two CPU cores
 # make test     the test suite
 # make tables   every table from the records alone
+# make comparisons  tests over seeds and sentences, of every study whose records keep sentences
 # make claims   the verdict on every claim, from the records, measurements and exact checks, with its pictures
 # make figures  pictures of every study from the records alone
 # make dashboard    every finished study in trackio, in a browser on this machine: no account, no network
@@ -21,7 +22,7 @@ LACKING = error: not everything is in $(WHEELHOUSE): repeat make wheelhouse with
 SOURCES := $(shell find ablations conf data hydra_plugins models scripts tests -name '*.py' -o -name '*.yaml' 2>/dev/null | grep -v data/cache) \
            train.py evaluate.py pyproject.toml Makefile README.md
 
-.PHONY: setup wheelhouse demo test tables claims figures report dashboard lint clean
+.PHONY: setup wheelhouse demo test tables comparisons claims figures report dashboard lint clean
 
 setup: .venv/ready
 
@@ -63,7 +64,10 @@ test: .venv/tested
 
 tables: .venv/ready
 	$(PY) scripts/tables.py
-	$(PY) scripts/tables.py --study multi30k_headline --study wikitext2 --join headline
+	$(PY) scripts/tables.py --study multi30k_headline --study wikitext2 --join notes
+
+comparisons: .venv/ready
+	$(PY) scripts/compare.py
 
 claims: figures
 	$(PY) scripts/claims.py

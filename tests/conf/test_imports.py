@@ -87,7 +87,12 @@ def test_hydra_is_known_in_few_places():
     "file",
     ["train.py", "evaluate.py", "ablations/config.py", "ablations/compose.py", "ablations/errors.py"]
     + ["hydra_plugins/cells.py", "scripts/status.py"]
-    + ["ablations/record/__init__.py", "ablations/stats/__init__.py", "ablations/tables/__init__.py"],
+    + [
+        "ablations/record/__init__.py",
+        "ablations/stats/__init__.py",
+        "ablations/tables/__init__.py",
+        "ablations/comparisons/__init__.py",
+    ],
 )
 def test_refusals_and_tables_do_not_wait_for_heavy_packages(file):
     """`python train.py --help` answers in a third of a second because torch (1.5 s) comes with the work, not before."""
