@@ -8,6 +8,7 @@ from ablations import tables, writers
 from ablations.report.parts import Record, Study
 from ablations.report.safe import significant
 from ablations.tables.evidence import margins
+from ablations.tables.planned import missing
 
 HEADLINE = ("multi30k_headline", "wikitext2")  # what `make tables` joins
 SCORE = {"field": "score", "type": "nominal", "title": "score", "legend": {"symbolOpacity": 1}}
@@ -20,6 +21,7 @@ class Answer:
 
     grids: list[tuple[str, writers.Grid, str]]
     sentences: list[str]
+    partial: list[str]  # what is missing of the studies in these tables
     refusals: list[str]
     shifts: list[dict[str, Any]]
 
@@ -43,7 +45,9 @@ def answer(studies: list[Study]) -> Answer:
             sentences += in_words(rows, runs, baseline)
         except ValueError as error:
             refusals.append(str(error))
-    return Answer(grids, sentences, refusals, merge(shift for study in studies for shift in shifts(study)))
+    lacking = [(study.name, missing(study.name, study.runs, study.table)) for study in chosen if study.table]
+    partial = [f"{name}: {sentence}" for name, sentence in lacking if sentence]
+    return Answer(grids, sentences, partial, refusals, merge(shift for study in studies for shift in shifts(study)))
 
 
 def in_words(rows: list[tables.Row], runs: list[Record], baseline: str) -> list[str]:

@@ -2,13 +2,12 @@
 
 from typing import Any
 
-from ablations.report.parts import Record, Study, settings
+from ablations.report.parts import SETTING, Record, Study, settings
 from ablations.report.safe import significant
 
 LOSSES = {"loss": "training loss (nats)", "valid_nll": "validation loss (nats)"}
 POINTS = 200  # of a curve; a screen shows no more
 SUMMARY = {"mean": "mean", "min": "low", "max": "high", "count": "n"}
-SETTING = {"field": "setting", "type": "nominal", "title": "setting", "legend": {"symbolOpacity": 1}}
 
 
 def data(studies: list[Study]) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ablations import tables
-from ablations.report.parts import Record, Study, settings
+from ablations.report.parts import SETTING, Record, Study, settings
 from ablations.report.safe import significant
 
 SPEED = "tokens_per_second"  # greedy, after training, on the run's own machine; mean over seeds
@@ -14,7 +14,6 @@ COSTS = {
     "cache_numbers_per_token": "numbers in the cache per token",
     SPEED: "tokens per second, decoding (higher is better)",
 }
-SETTING = {"field": "setting", "type": "nominal", "title": "setting", "legend": {"symbolOpacity": 1}}
 
 
 def data(studies: list[Study]) -> list[dict[str, Any]]:
