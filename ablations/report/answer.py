@@ -36,7 +36,7 @@ def answer(studies: list[Study]) -> Answer:
     for group in [chosen] if len(chosen) == len(HEADLINE) else [[study] for study in chosen]:
         runs = [run for study in group for run in study.runs]
         words = " ".join(f"--study {study.name}" for study in group)
-        command = f"python scripts/tables.py {words}{' --join headline' if len(group) > 1 else ''} --print"
+        command = f"python scripts/tables.py {words}{' --join notes' if len(group) > 1 else ''} --print"
         try:
             baseline = writers.baseline_of(runs)
             rows = tables.rows(runs, baseline)

@@ -209,6 +209,24 @@ def command(*options):
     )
 
 
+def test_the_joined_headline_is_what_its_command_prints(tmp_path):
+    for strategy in ("separate", "shared"):
+        for seed in (0, 1):
+            names = {"study": "multi30k_headline", "study__name": "multi30k_headline"}
+            records.write(make_record(strategy, "flickr", seed, 30.0 + seed, **names), tmp_path)
+            names = {"study": "wikitext2", "study__name": "wikitext2"}
+            records.write(make_record(strategy, "docs", seed, 90.0 + seed, **names), tmp_path)
+    records.write(make_record(study="headline", study__name="headline"), tmp_path)
+    text = build(tmp_path, ["multi30k_headline", "wikitext2"], tmp_path, plots="").text
+    (again,) = re.findall(r"<code>python (scripts/tables.py [^<]*--join [^<]*)</code>", text)
+    printed = subprocess.run(
+        [sys.executable, *again.split(), "--results", str(tmp_path)], cwd=CONF.parent, capture_output=True, text=True
+    )
+    assert printed.returncode == 0, printed.stderr
+    cell = "30.50 ± 0.71 (n=2)"
+    assert cell in printed.stdout and cell in words(Elements(text))
+
+
 def test_an_empty_folder_of_results_gets_a_sentence_and_no_page(tmp_path):
     answer = command("--results", tmp_path)
     assert (answer.returncode, answer.stderr) == (0, "")
