@@ -1,5 +1,5 @@
 # make demo     both models, separate against shared, two seeds each, and the table: under five minutes on two CPU cores
-# make test     the test suite
+# make test     the test suite, but for what needs a browser (.ci/run)
 # make tables   every table from the records alone
 # make comparisons  tests over seeds and sentences, of every study whose records keep sentences
 # make claims   the verdict on every claim, from the records, measurements and exact checks, with its pictures
@@ -59,7 +59,7 @@ demo: .venv/ready
 test: .venv/tested
 
 .venv/tested: .venv/ready $(SOURCES)
-	$(PY) -m pytest -n 2
+	$(PY) -m pytest -n 2 --ignore=tests/browser
 	@touch $@
 
 tables: .venv/ready
