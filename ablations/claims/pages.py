@@ -110,8 +110,8 @@ def _row(entry: Entry) -> list[str]:
         elif decision.effect is not None and decision.effect.summary is not None:
             assert isinstance(decision.part, Trained | Measured)
             summary = decision.effect.summary
-            effects.append(f"{_signed(summary.mean)} {decision.part.unit.split(' (')[0]} ({_terms(decision.part)})")
-            intervals.append(_interval(summary.low, summary.high))
+            effects.append(f"{signed(summary.mean)} {decision.part.unit.split(' (')[0]} ({terms(decision.part)})")
+            intervals.append(interval(summary.low, summary.high))
             ns.append(str(summary.n))
         else:
             effects.append(NOTHING)
@@ -130,19 +130,19 @@ def _about(decision: Decision) -> str:
     if isinstance(part, Trained):
         split = f" on {part.split}" if part.split else ""
         return (
-            f"{says}Effect: {part.metric}{split} of {_terms(part)}, paired by seed, in study `{part.study.name}`. "
-            f"The claim predicts {_region(part.region, part.unit)}; margin {_number(part.margin)} {part.unit}."
+            f"{says}Effect: {part.metric}{split} of {terms(part)}, paired by seed, in study `{part.study.name}`. "
+            f"The claim predicts {region(part.region, part.unit)}; margin {_number(part.margin)} {part.unit}."
         )
     if isinstance(part, Measured):
         what = "natural logarithm of the timings" if part.log else "timings"
         return (
-            f"{says}Effect: {what} of {_terms(part)}, paired sample by sample. "
-            f"The claim predicts {_region(part.region, part.unit)}; margin {_number(part.margin)} {part.unit}."
+            f"{says}Effect: {what} of {terms(part)}, paired sample by sample. "
+            f"The claim predicts {region(part.region, part.unit)}; margin {_number(part.margin)} {part.unit}."
         )
     return f"{says}Exact check `{part.check}`: calculated in float64 on random weights, seeded."
 
 
-def _terms(part: Trained | Measured) -> str:
+def terms(part: Trained | Measured) -> str:
     """Such as "[k_is_v] − [separate]"."""
     signs = ["+" if weight > 0 else "−" for weight, _ in part.terms]
     return " ".join(f"{sign} [{name}]" for sign, name in zip(signs, _names(part), strict=True)).removeprefix("+ ")
@@ -190,11 +190,11 @@ def _effect(decision: Decision, effect: Effect) -> list[str]:
         lines += ["", f"No effect yet: {decision.missing}."]
     else:
         summary = effect.summary
-        lines += ["", f"Effect: **{_signed(summary.mean)} {part.unit}**, 95 % interval "]
-        lines[-1] += f"{_interval(summary.low, summary.high)}, n = {summary.n}."
-        lines[-1] += f" The claim predicts {_region(part.region, part.unit)}."
+        lines += ["", f"Effect: **{signed(summary.mean)} {part.unit}**, 95 % interval "]
+        lines[-1] += f"{interval(summary.low, summary.high)}, n = {summary.n}."
+        lines[-1] += f" The claim predicts {region(part.region, part.unit)}."
         if isinstance(part, Trained):
-            pairs = ", ".join(f"{_signed(effect.pairs[seed])} (seed {seed})" for seed in sorted(effect.pairs))
+            pairs = ", ".join(f"{signed(effect.pairs[seed])} (seed {seed})" for seed in sorted(effect.pairs))
             lines += ["", f"Seed by seed: {pairs}."]
         if decision.missing:
             lines += ["", f"Undecided: {decision.missing}."]
@@ -208,15 +208,17 @@ def _finding(finding) -> list[str]:
     return [finding.sentence, "yes" if finding.holds else "**no**", numbers]
 
 
-def _region(region: Region, unit: str) -> str:
+def region(region: Region, unit: str) -> str:
+    """Such as "an effect above 0.5 BLEU"."""
     above, below = (None if x is None else _number(x) for x in (region.above, region.below))
     if above is not None and below is not None:
         return f"an effect between {above} and {below} {unit}"
     return f"an effect above {above} {unit}" if above is not None else f"an effect below {below} {unit}"
 
 
-def _interval(low: float | None, high: float | None) -> str:
-    return NOTHING if low is None or high is None else f"{_signed(low)} to {_signed(high)}"
+def interval(low: float | None, high: float | None) -> str:
+    """Such as "-0.3 to +0.1"."""
+    return NOTHING if low is None or high is None else f"{signed(low)} to {signed(high)}"
 
 
 def _number(value: float | None) -> str:
@@ -224,7 +226,8 @@ def _number(value: float | None) -> str:
     return NOTHING if value is None else f"{value:.4g}".replace("-", "−") if value else "0"
 
 
-def _signed(value: float) -> str:
+def signed(value: float) -> str:
+    """Such as "+0.1"."""
     return ("+" if value > 0 else "") + _number(value)
 
 

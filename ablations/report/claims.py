@@ -84,9 +84,9 @@ def _part(decision: Decision) -> Part:
         )
         effect = f"{sum(counted)} of {len(counted)} findings hold"
         return Part(decision.verdict, f"{says}Exact check {part.check}.", effect, "exact", NOTHING)
-    region = f"{says}The claim predicts {pages._region(part.region, part.unit)}."
+    region = f"{says}The claim predicts {pages.region(part.region, part.unit)}."
     summary = decision.effect.summary if decision.effect else None
     if summary is None:
         return Part(decision.verdict, region, NOTHING, NOTHING, "0")
-    effect = f"{pages._signed(summary.mean)} {part.unit.split(' (')[0]} ({pages._terms(part)})"
-    return Part(decision.verdict, region, effect, pages._interval(summary.low, summary.high), str(summary.n))
+    effect = f"{pages.signed(summary.mean)} {part.unit.split(' (')[0]} ({pages.terms(part)})"
+    return Part(decision.verdict, region, effect, pages.interval(summary.low, summary.high), str(summary.n))
