@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium"),
     pytest.mark.skipif(
         not all(map(importlib.util.find_spec, PACKAGES)),
-        reason=f"not all of {', '.join(PACKAGES)} are there: pip install -r requirements-dev.txt -r requirements-browser.txt",
+        reason=f"not all of {PACKAGES} are there: pip install -r requirements-dev.txt -r requirements-browser.txt",
     ),
 ]
 DESKTOP, PHONE, NARROW, ZOOMED = (1280, 900), (390, 844), (320, 640), (640, 450)  # the last: 200 % on a desktop
