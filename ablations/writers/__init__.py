@@ -7,9 +7,10 @@ numbers from `ablations.tables`: `headlines`, `differences`, `power`, `controls`
 
 # ruff: noqa: F401
 
+from ablations.tables import baseline_of
 from ablations.writers.as_latex import latex
 from ablations.writers.as_markdown import markdown
 from ablations.writers.differences import comparison_grids
 from ablations.writers.grid import Grid
 from ablations.writers.headlines import headline_grid
-from ablations.writers.page import baseline_of, grids, headline, write
+from ablations.writers.page import grids, headline, write

@@ -5,7 +5,7 @@ from pathlib import Path
 from ablations import record as records
 from ablations.files import write_text
 from ablations.record import halves
-from ablations.tables import Record, Row, rows
+from ablations.tables import Record, Row, baseline_of, rows
 from ablations.tables.planned import missing
 from ablations.writers.as_csv import csv_text
 from ablations.writers.as_latex import latex
@@ -84,16 +84,6 @@ def headline(runs: list[Record], baseline: str | None = None) -> str:
     """The headline table in Markdown, to be printed in a terminal; `baseline` by default as the runs' study says."""
     baseline = baseline or baseline_of(runs)
     return "\n".join(grid_lines(headline_grid(rows(runs, baseline), runs, baseline), level="")) + "\n"
-
-
-def baseline_of(runs: list[Record]) -> str:
-    """The strategy that the study of these runs compares others with."""
-    # A record may have come from another study, whose baseline is another's affair.
-    own = [run for run in runs if run["config"]["study"]["name"] == run["study"]] or runs
-    named = sorted({run["config"]["study"].get("baseline") or "separate" for run in own})
-    if len(named) != 1:
-        raise ValueError(f"the runs of study {own[0]['study']} name several baselines ({', '.join(named)}): choose one")
-    return named[0]
 
 
 def _about(runs: list[Record]) -> list[str]:
