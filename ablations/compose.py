@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields, is_dataclass, replace
-from pathlib import Path
 from typing import Any, cast
 
 import hydra
@@ -22,10 +21,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ablations.config import MATCHES, RunConfig
+from ablations.files import CONF
 from models.projections.choice import did_you_mean, one_of
 from models.projections.config import ProjectionConfig
-
-CONF = Path(__file__).resolve().parent.parent / "conf"
 
 ConfigStore.instance().store(name="schema", node=RunConfig)
 

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+CONF = Path(__file__).resolve().parent.parent / "conf"  # every choice, as YAML; here for who reads it without Hydra
+
 
 @contextmanager
 def whole_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:

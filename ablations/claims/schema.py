@@ -24,10 +24,9 @@ import yaml
 from ablations import metrics
 from ablations.config import RunConfig
 from ablations.exact import CHECKS
-from ablations.files import read_yaml
+from ablations.files import CONF, read_yaml
 from models.projections.choice import did_you_mean, one_of
 
-CONF = Path(__file__).resolve().parents[2] / "conf"
 PROSE = ("id", "note", "statement", "prediction", "question", "tested", "change")
 OPTIONAL = ("picture", "illustration")
 SITES = ("encoder", "decoder", "cross")

@@ -10,12 +10,11 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from ablations.files import read_yaml
+from ablations.files import CONF, read_yaml
 from ablations.tables.columns import Record
 from ablations.tables.rows import Row
 from ablations.tables.settings import identity_of, text_of
 
-CONF = Path(__file__).resolve().parents[2] / "conf"
 MATCH = "match"  # no part of a run's identity: one that is the same under two controls is trained once
 # Groups whose choice has a name in the config, or a place that says as much.
 GROUPS = {"task": "task.name", "model": "model.name", "optim": "optim.name", "position": "position.kind"}
