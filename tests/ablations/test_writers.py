@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from ablations import record as records
-from ablations import tables, writers
-from ablations.tables import rows
+from ablations import writers
+from ablations.tables import baseline_of, rows
 from ablations.writers.power import power_grids
 from tests.ablations.make import BLEU, SITE, make_record
 from tests.ablations.test_tables import study
@@ -92,8 +92,8 @@ def test_the_baseline_is_the_study_s():
 
 def test_a_record_from_another_study_does_not_choose_the_baseline():
     guest = make_record("separate", study__name="other", study__baseline="identity")
-    assert tables.baseline_of([guest, make_record("shared", study__baseline="separate")]) == "separate"
-    assert writers.baseline_of is tables.baseline_of
+    assert baseline_of([guest, make_record("shared", study__baseline="separate")]) == "separate"
+    assert writers.baseline_of is baseline_of
 
 
 def test_csv_holds_the_plain_numbers(tmp_path):
