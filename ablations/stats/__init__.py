@@ -16,6 +16,7 @@ from ablations.stats.seeds import (
     RESAMPLES,
     Comparison,
     Summary,
+    adjusted,
     compare,
     deviation,
     holm,

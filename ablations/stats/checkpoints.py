@@ -75,9 +75,11 @@ def centred(
     """The paired bootstrap, two-sided: the difference plus and minus what LEVEL of the resampled ones keep to their
     mean. Of perplexity, whose score is a logarithm: of the ratio of sums.
 
-    Deviations are lengthened by sqrt(N / (N - 1)), by which those of a resample fall short.
+    Deviations are lengthened by sqrt(N / (N - 1)), by which those of a resample fall short. Raises ValueError below 2
+    units.
     """
-    N = len(setting_NK)
+    if (N := len(setting_NK)) < 2:
+        raise ValueError(f"{N} units say nothing about others: it takes 2 or more")
     drawn = resampled(score, setting_NK[None], baseline_NK[None], resamples, seed)[:, 0]
     far = np.sort(np.abs(drawn - drawn.mean())) * (N / (N - 1)) ** 0.5
     observed = float(score.value(setting_NK.sum(0)) - score.value(baseline_NK.sum(0)))

@@ -52,6 +52,7 @@ def verdict(
     p_equivalent: float | None = None,
     p_not_worse: float | None = None,
     diverged: int = 0,
+    baseline_diverged: int = 0,
 ) -> str:
     """One of VERDICTS, from p values already adjusted for their family; None stands for a test that was not made.
 
@@ -64,6 +65,9 @@ def verdict(
 
     `p`: of the two-sided t test; `higher`: larger scores are better; `diverged`: runs of the setting that came to no
     score. With any, it can be worse or inconclusive and nothing else, as those that came through are a selection.
+    `baseline_diverged`: the same of the baseline. Its mean is then that of the runs that came through: a setting that
+    is better or not worse even so stays that, and nothing is worse or equivalent, as the pairs that are missing would
+    speak for the setting. With runs of both gone, all is inconclusive.
 
     A setting has one chance of 5 % to be wronged, not three: no true difference violates more than one of the null
     hypotheses, but that of worse by the margin or more, where equivalent implies not worse. Over a family adjusted by
@@ -74,17 +78,19 @@ def verdict(
     def holds(value: float | None) -> bool:
         return value is not None and value < alpha
 
-    word = "inconclusive"
-    if holds(p_equivalent):
-        word = "equivalent"
-    elif holds(p) and difference.mean:
-        word = "better" if (difference.mean > 0) == higher else "worse"
-    elif holds(p_not_worse):
-        word = "not worse"
-    if not diverged or word == "worse":
-        return word
-    # Of these runs the mean may still be worse beyond doubt, though within the margin.
-    return "worse" if holds(p) and difference.mean and (difference.mean > 0) != higher else "inconclusive"
+    # What runs that are gone leave standing; the test that comes first in the order may be one of those they do not.
+    open_to = set(VERDICTS)
+    if diverged:
+        open_to &= {"worse"}
+    if baseline_diverged:
+        open_to &= {"better", "not worse"}
+    sign = "better" if (difference.mean > 0) == higher else "worse"
+    found = (
+        ("equivalent", holds(p_equivalent)),
+        (sign, holds(p) and difference.mean != 0),
+        ("not worse", holds(p_not_worse)),
+    )
+    return next((word for word, holding in found if holding and word in open_to), "inconclusive")
 
 
 def _refuse(margin: float) -> None:

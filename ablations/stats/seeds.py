@@ -1,11 +1,13 @@
 """What a few seeds allow to say. The unit is the seed; two settings are compared pair by pair of equal seed."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from ablations.stats import student
 
+Key = TypeVar("Key", bound=Hashable)
 LEVEL = 0.95
 EXACT = 30  # pairs up to which sign flips are counted and not sampled: two halves of 2**15 sums
 RESAMPLES = 99_999  # beyond
@@ -69,15 +71,23 @@ def deviation(values: Sequence[float]) -> float:
     return math.ldexp(root, least - shift)
 
 
-def compare(scores: Mapping[int, float], baseline: Mapping[int, float]) -> Comparison | None:
-    """Paired by seed: both map seed to score. None where no seed is common."""
+def compare(
+    scores: Mapping[int, float], baseline: Mapping[int, float], scale: Callable[[float], float] | None = None
+) -> Comparison | None:
+    """Paired by seed: both map seed to score. None where no seed is common.
+
+    With a `scale`, such as `math.log`, p and correlation are of scores on it; the difference stays one of scores.
+    """
     seeds = sorted(scores.keys() & baseline.keys())
     if not seeds:
         return None
-    differences = [scores[seed] - baseline[seed] for seed in seeds]
-    p, floor = sign_flip(differences) if len(differences) > 1 else (None, None)
-    common = correlation([scores[seed] for seed in seeds], [baseline[seed] for seed in seeds])
-    return Comparison(summarize(differences), p, floor, common)
+    own, other = [scores[seed] for seed in seeds], [baseline[seed] for seed in seeds]
+    difference = summarize([one - two for one, two in zip(own, other, strict=True)])
+    if scale is not None:
+        own, other = list(map(scale, own)), list(map(scale, other))
+    tested = [one - two for one, two in zip(own, other, strict=True)]
+    p, floor = sign_flip(tested) if len(tested) > 1 else (None, None)
+    return Comparison(difference, p, floor, correlation(own, other))
 
 
 def correlation(first: Sequence[float], second: Sequence[float]) -> float | None:
@@ -165,3 +175,9 @@ def holm(ps: Sequence[float]) -> list[float]:
         largest = max(largest, min(1.0, (len(ps) - rank) * ps[index]))
         adjusted[index] = largest
     return adjusted
+
+
+def adjusted(ps: Mapping[Key, float | None]) -> dict[Key, float | None]:
+    """Holm's adjusted p-values by name, of the tests that were made; None stays None and is not counted."""
+    there = {key: p for key, p in ps.items() if p is not None}
+    return dict.fromkeys(ps) | dict(zip(there, holm(list(there.values())), strict=True))

@@ -87,3 +87,8 @@ def test_level_over_null_data():
     data = make(World(PERPLEXITY, 0.0, 0.1, 40), np.random.default_rng(7), 2000, 2, 1)[:, :, 0]
     rejected = np.mean([randomised(PERPLEXITY, *one, trials=400) <= 0.05 for one in data])
     assert 0.035 < rejected < 0.065
+
+
+def test_one_unit_says_nothing_about_others():
+    with pytest.raises(ValueError, match="1 units say nothing about others"):
+        centred(PERPLEXITY, np.array([[3.0, 1.0]]), np.array([[4.0, 1.0]]))

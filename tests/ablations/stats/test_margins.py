@@ -73,6 +73,18 @@ def test_a_setting_with_diverged_runs_is_never_praised():
     assert words(-0.3, p=0.01, p_equivalent=0.2, diverged=1) == "worse"
 
 
+def test_a_baseline_with_diverged_runs_is_a_selection_in_its_own_favour():
+    lost = {"baseline_diverged": 1}
+    assert words(0.3, p=0.01, p_equivalent=0.2, p_not_worse=0.01, **lost) == "better"
+    assert words(0.3, p=0.2, p_equivalent=0.2, p_not_worse=0.01, **lost) == "not worse"
+    assert words(-0.3, p=0.01, p_equivalent=0.2, p_not_worse=0.2, **lost) == "inconclusive"
+    assert words(-0.3, p=0.2, p_equivalent=0.01, p_not_worse=0.01, **lost) == "not worse", "and not equivalent"
+    assert words(0.3, p=0.01, p_equivalent=0.01, p_not_worse=0.01, **lost) == "better"
+    assert words(0.3, p=0.2, p_equivalent=0.01, **lost) == "inconclusive"
+    for mean in (-0.3, 0.3):
+        assert words(mean, p=0.01, p_equivalent=0.01, p_not_worse=0.01, diverged=1, **lost) == "inconclusive"
+
+
 def test_no_true_difference_is_misjudged_more_often_than_five_percent():
     """The three tests share one chance of error, as the verdict's docstring promises."""
     random, repeats, n = np.random.default_rng(3), 2000, 5

@@ -1,11 +1,13 @@
 import itertools
+import math
 import statistics
 
 import numpy as np
 import pytest
 from scipy import stats as scipy
 
-from ablations.stats import EXACT, Summary, compare, deviation, holm, quantile, sign_flip, summarize, t_test
+from ablations.stats import EXACT, Summary, adjusted, compare, deviation, holm, quantile, sign_flip, summarize, t_test
+from ablations.stats.seeds import correlation
 
 
 def test_summary_by_hand():
@@ -159,3 +161,20 @@ def test_sign_flip_equals_a_count_of_all_sums():
             differences = [round(difference, 1) for difference in differences]  # with ties
         sums = np.array(list(itertools.product([-1.0, 1.0], repeat=len(differences)))) @ differences
         assert sign_flip(differences)[0] == np.mean(np.abs(sums) >= abs(sum(differences)) - 1e-9)
+
+
+def test_tests_on_another_scale_leave_the_difference_as_it_is():
+    """Raw differences are 2, -5 and -10, of which 4 of 8 choices of signs are as far from 0; of logarithms all are."""
+    setting, baseline = dict(enumerate((12.0, 95.0, 990.0))), dict(enumerate((10.0, 100.0, 1000.0)))
+    raw, logs = compare(setting, baseline), compare(setting, baseline, scale=math.log)
+    assert raw.difference == logs.difference and raw.difference.mean == pytest.approx(-13 / 3)
+    expected = [math.log(setting[seed] / baseline[seed]) for seed in range(3)]
+    assert (raw.p, logs.p) == (0.5, 1.0) and sign_flip(expected)[0] == 1.0
+    assert logs.correlation == pytest.approx(
+        correlation(*([math.log(value) for value in side.values()] for side in (setting, baseline)))
+    )
+
+
+def test_holm_by_name_leaves_out_what_was_not_tested():
+    assert adjusted({"a": 0.01, "b": None, "c": 0.04}) == {"a": 0.02, "b": None, "c": 0.04}
+    assert adjusted({"a": None}) == {"a": None} and adjusted({}) == {}
