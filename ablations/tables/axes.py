@@ -4,9 +4,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from ablations.tables.rows import Row
-from ablations.tables.settings import general, number_of
-
-FIRST = ("model.heads", "position.kind", "optim.lr", "model.d_model", "model.d_ff")  # leads where several could
+from ablations.tables.settings import FIRST, determined, general, number_of, rank  # noqa: F401
 
 
 @dataclass(frozen=True)
@@ -21,8 +19,9 @@ class Axis:
 
 def axis(table: list[Row]) -> Axis | None:
     """The one field that, beside the strategy, tells all settings apart. None where it takes none, or more than one."""
-    names = sorted({name for row in table for name in row.setting.fields() if general(name)}, key=_rank)
-    leading = next((name for name in names if all(follows(other, name, table) for other in names)), None)
+    settings = [row.setting for row in table]
+    names = sorted({name for row in table for name in row.setting.fields() if general(name)}, key=rank)
+    leading = next((name for name in names if all(determined(other, name, settings) for other in names)), None)
     if leading is None or any(leading not in row.setting.fields() for row in table):
         return None
     by_strategy: dict[str, list[Row]] = defaultdict(list)
@@ -33,7 +32,7 @@ def axis(table: list[Row]) -> Axis | None:
     strategies: list[str] = []
     for strategy, mine in by_strategy.items():
         own = sorted({name for row in mine for name in row.setting.fields() if not general(name)})
-        settled = {name for name in own if follows(name, leading, mine)}
+        settled = {name for name in own if determined(name, leading, [row.setting for row in mine])}
         following |= settled
         for row in mine:
             fields = row.setting.fields()
@@ -45,17 +44,3 @@ def axis(table: list[Row]) -> Axis | None:
         return None
     values = {value: found[value] for value in sorted(found, key=number_of)}
     return Axis(leading, values, tuple(dict.fromkeys(strategies)), tuple(sorted(following)))
-
-
-def follows(name: str, leading: str, table: list[Row]) -> bool:
-    """Whether in these rows each value of the leading field goes with one value of the other."""
-    seen: dict[str | None, str | None] = {}
-    for row in table:
-        fields = row.setting.fields()
-        if seen.setdefault(fields.get(leading), fields.get(name)) != fields.get(name):
-            return False
-    return True
-
-
-def _rank(name: str) -> tuple[int, str]:
-    return FIRST.index(name) if name in FIRST else len(FIRST), name

@@ -78,6 +78,11 @@ def score_of(run: Record, column: Column) -> float | None:
     return (run.get("scores") or {}).get(column.split, {}).get(column.score) if run["status"] == "finished" else None
 
 
+def nll_of(run: Record, split: str = "valid") -> float | None:
+    """Mean loss in nats a token, or an example; None where the run has none, or did not come to its end."""
+    return (run.get("scores") or {}).get(split, {}).get("nll") if run["status"] == "finished" else None
+
+
 def _tasks(runs: list[Record]) -> list[str]:
     """Translation first, as in the notes' table."""
     tasks = {(run["kind"], run["task"]) for run in runs}

@@ -50,6 +50,11 @@ def machines(table: list[Row], task: str) -> tuple[list[str], list[str]]:
     return sorted({_words(*fact) for fact in facts}), differing
 
 
+def machine_in_words(run: Record) -> str:
+    """Such as "AMD EPYC 9654, 2 threads, 4 processes", or that it is not on record."""
+    return _words(*_machine(run))
+
+
 def _costs(row: Row, runs: list[Record], budget: dict[str, Any]) -> Costs:
     def middle(part: str, key: str) -> float | None:
         values = [(run.get(part) or {}).get(key) for run in runs if run["status"] == "finished"]

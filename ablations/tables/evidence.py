@@ -112,6 +112,7 @@ class Pair:
     scores: Mapping[int, float]
     baseline: Mapping[int, float]
     lost: int  # runs of the setting that trained to no score
+    baseline_lost: int = 0  # the same of the baseline
 
 
 def weigh(pairs: Mapping[Key, Pair], shares: Mapping[Column, float | None]) -> dict[Key, Evidence]:
@@ -131,9 +132,8 @@ def weigh(pairs: Mapping[Key, Pair], shares: Mapping[Column, float | None]) -> d
     result = {}
     for key, pair in pairs.items():
         test, tests = within[key], adjusted[key]
-        word = stats.verdict(
-            differences[key], pair.column.higher, tests.t, tests.equivalent, tests.not_worse, diverged=pair.lost
-        )
+        ps = tests.t, tests.equivalent, tests.not_worse
+        word = stats.verdict(differences[key], pair.column.higher, *ps, pair.lost, pair.baseline_lost)
         low, high = (test.low90, test.high90) if test else (None, None)
         result[key] = Evidence(differences[key], limits[key], low, high, raw[key], tests, word)
     return result
@@ -151,11 +151,7 @@ def _scaled(column: Column, margin: float | None) -> float | None:
 
 
 def _holm(raw: dict[Key, Tests]) -> dict[Key, Tests]:
-    def adjusted(ps: dict[Key, float | None]) -> dict[Key, float | None]:
-        there = {key: p for key, p in ps.items() if p is not None}
-        return dict.fromkeys(ps) | dict(zip(there, stats.holm(list(there.values())), strict=True))
-
-    t = adjusted({key: tests.t for key, tests in raw.items()})
-    equivalent = adjusted({key: tests.equivalent for key, tests in raw.items()})
-    not_worse = adjusted({key: tests.not_worse for key, tests in raw.items()})
+    t = stats.adjusted({key: tests.t for key, tests in raw.items()})
+    equivalent = stats.adjusted({key: tests.equivalent for key, tests in raw.items()})
+    not_worse = stats.adjusted({key: tests.not_worse for key, tests in raw.items()})
     return {key: Tests(t[key], equivalent[key], not_worse[key]) for key in raw}

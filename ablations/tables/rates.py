@@ -5,10 +5,9 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 
 from ablations import stats
-from ablations.tables.axes import follows
 from ablations.tables.columns import Column
 from ablations.tables.rows import Row, compared
-from ablations.tables.settings import general, number_of
+from ablations.tables.settings import determined, general, number_of
 
 RATE = "optim.lr"
 
@@ -49,7 +48,7 @@ def tuned(table: list[Row], task: str) -> list[Tuned]:
     """Every strategy of a task, the baseline first. None where no strategy has tried two rates."""
     mine = [row for row in table if any(run["task"] == task for run in row.runs) and RATE in row.setting.fields()]
     names = {name for row in mine for name in row.setting.fields()} - {RATE}
-    following = {name for name in names if general(name) and follows(name, RATE, mine)}
+    following = {name for name in names if general(name) and determined(name, RATE, [row.setting for row in mine])}
     groups: dict[tuple[str, tuple[str, ...]], list[Row]] = defaultdict(list)
     for row in mine:
         fields = row.setting.fields()

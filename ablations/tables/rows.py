@@ -1,5 +1,6 @@
 """Rows: one per setting, one cell per score, the runs of several seeds in each cell."""
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -70,10 +71,15 @@ def rows(runs: Iterable[Record], baseline: str = "separate") -> list[Row]:
 
 
 def compared(row: Row, base: Row, column: Column) -> stats.Comparison | None:
-    """One row minus another by equal seed. None where they have none in common."""
+    """One row minus another by equal seed. None where they have none in common.
+
+    Difference and interval are of the scores themselves, to be looked at; the exact test and the correlation are on the
+    scale of all tests, of a perplexity its logarithm.
+    """
     if column not in row.cells or column not in base.cells:
         return None
-    return stats.compare(row.cells[column].scores, base.cells[column].scores)
+    scale = math.log if column.ratio else None
+    return stats.compare(row.cells[column].scores, base.cells[column].scores, scale)
 
 
 def _row(setting: Setting, runs: list[Record], columns: dict[str, list[Column]], baseline: str) -> Row:
@@ -127,13 +133,13 @@ def _compare(table: list[Row], runs: list[Record]) -> list[Row]:
             comparison = compared(row, base, column) if base else None
             if comparison is not None:
                 found[index, column] = comparison
-    ps = {key: comparison.p for key, comparison in found.items() if comparison.p is not None}
-    holm = dict(zip(ps, stats.holm(list(ps.values())), strict=True))
+    holm = stats.adjusted({key: comparison.p for key, comparison in found.items()})
     pairs = {}
     for index, column in found:
         base, own = against[index], table[index].cells[column]
         assert base is not None
-        pairs[index, column] = Pair(column, own.scores, base.cells[column].scores, own.lost)
+        other = base.cells[column]
+        pairs[index, column] = Pair(column, own.scores, other.scores, own.lost, other.lost)
     weighed = weigh(pairs, margins(runs, columns))
     result = []
     for index, (row, base) in enumerate(zip(table, against, strict=True)):
@@ -141,7 +147,7 @@ def _compare(table: list[Row], runs: list[Record]) -> list[Row]:
             column: replace(
                 row.cells[column],
                 comparison=found[index, column],
-                holm=holm.get((index, column)),
+                holm=holm[index, column],
                 evidence=weighed[index, column],
             )
             for column in columns

@@ -1,13 +1,14 @@
 """Settings: which runs differ in nothing but their seed, and what tells them from the others."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from ablations import record as records
 from ablations.tables.columns import Record
 
+FIRST = ("model.heads", "position.kind", "optim.lr", "model.d_model", "model.d_ff")  # leads where several could
 Group = dict[int, dict[str, Any]]  # fields of each identity, by the number of its object
 
 
@@ -65,6 +66,21 @@ def general(field: str) -> bool:
     """Whether a field of a setting's rest is one of the whole run, and not of its sites."""
     first, *inner = field.split(".")
     return bool(inner) and first not in ("encoder", "decoder", "cross")
+
+
+def determined(name: str, leading: str, among: Collection[Setting]) -> bool:
+    """Whether in these settings each value of the leading field goes with one value of the other."""
+    seen: dict[str | None, str | None] = {}
+    for setting in among:
+        fields = setting.fields()
+        if seen.setdefault(fields.get(leading), fields.get(name)) != fields.get(name):
+            return False
+    return True
+
+
+def rank(name: str) -> tuple[int, str]:
+    """Sorts fields: those first that others follow from."""
+    return FIRST.index(name) if name in FIRST else len(FIRST), name
 
 
 def flatten(part: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:

@@ -1,4 +1,6 @@
 import copy
+import math
+import statistics
 
 import pytest
 
@@ -67,6 +69,17 @@ def test_differences_are_paired_and_in_one_family():
     assert bleu.holm == 0.5  # two comparisons in the family
     assert all(cell.comparison is None for cell in baseline.cells.values())
     assert shared.cells[Column("bleu", "flickr", "valid")].comparison is None  # only the headline is tested
+
+
+def test_perplexities_are_tested_by_logarithms_in_every_column():
+    """Raw differences are 2, -5 and -10; of logarithms the sum has the other sign."""
+    scores = {"separate": (10.0, 100.0, 1000.0), "shared": (12.0, 95.0, 990.0)}
+    runs = [make_record(name, seed=seed, score=score) for name in scores for seed, score in enumerate(scores[name])]
+    found = rows(runs)[1].cells[PERPLEXITY].comparison
+    assert found.difference.mean == pytest.approx(-13 / 3), "to be looked at"
+    assert found.p == 1.0, "of 8 choices of signs none is nearer to 0 than the logarithms as they are"
+    logs = [[math.log(score) for score in scores[name]] for name in scores]
+    assert found.correlation == pytest.approx(statistics.correlation(*logs))
 
 
 def test_seeds_that_only_one_side_has_do_not_pair():

@@ -77,6 +77,17 @@ def test_a_setting_with_a_diverged_run_is_never_equivalent():
     assert evidence([*runs, infinite]).verdict == "inconclusive", "its loss was beyond what a float holds"
 
 
+@pytest.mark.parametrize(
+    ("effect", "whole", "word"),
+    [(1.05, "worse", "inconclusive"), (0.95, "better", "better"), (1.0, "equivalent", "not worse")],
+)
+def test_a_baseline_with_a_diverged_run_condemns_nothing(effect, whole, word):
+    runs = study(effect, margin_perplexity=0.01)
+    assert evidence(runs).verdict == whole
+    lost = make_record("separate", "docs", 5, status="diverged", study__margin_perplexity=0.01)
+    assert evidence([*runs, lost]).verdict == word
+
+
 def test_all_comparisons_of_a_study_are_one_family():
     alone = evidence(study(1.002, margin_perplexity=0.01))
     more = [
