@@ -14,6 +14,10 @@ Record = dict[str, Any]
 Runs = dict[str, list[Record]]  # setting -> its runs, the baseline's first
 
 
+class NoTableError(ValueError):
+    """Runs cannot stand in one table, so that no figure can compare them."""
+
+
 @dataclass(frozen=True)
 class Material:
     """One task of a study."""
@@ -22,22 +26,21 @@ class Material:
     study: list[Record]  # every run of every task, whatever became of it
     runs: Runs  # of this task, finished
     looks: dict[str, Look]
+    baseline: str  # the strategy that others are compared with; empty where the runs name several
 
     @cached_property
     def rows(self) -> dict[str, Row]:
-        """The tables' rows of this task by setting. Raises ValueError where runs cannot stand in one table."""
-        found = tables.rows(self.study, self.baseline)
+        """The tables' rows of this task by setting. Raises NoTableError where runs cannot stand in one table."""
+        try:
+            found = tables.rows(self.study, tables.baseline_of(self.study))
+        except ValueError as error:
+            raise NoTableError(str(error)) from error
         return {label: row for row in found if (label := self._labels.get(row.setting)) is not None}
 
     @cached_property
     def columns(self) -> list[Column]:
         """The headline scores of this task."""
         return [column for column in tables.headline_columns(self.study) if column.task == self.task]
-
-    @property
-    def baseline(self) -> str:
-        """The strategy that others are compared with."""
-        return baseline_of(self.study)
 
     @cached_property
     def _labels(self) -> dict[Setting, str]:
@@ -50,32 +53,31 @@ def materials(runs: list[Record]) -> list[Material]:
     by_task: dict[str, list[Record]] = defaultdict(list)
     for run in runs:
         by_task[run["task"]].append(run)
-    shown = looks(label for _, found in sorted(by_task.items()) for label in by_setting(found))
+    try:
+        baseline = tables.baseline_of(runs)
+    except ValueError:  # which `Material.rows` says
+        baseline = ""
+    groups = {task: by_setting(found, baseline) for task, found in sorted(by_task.items())}
+    shown = looks(label for group in groups.values() for label in group)
     result = []
-    for task, found in sorted(by_task.items()):
+    for task, by_label in groups.items():
         finished = {
             label: mine
-            for label, group in by_setting(found).items()
+            for label, group in by_label.items()
             if (mine := [run for run in group if run["status"] == "finished"])
         }
         if finished:
-            result.append(Material(task, runs, finished, shown))
+            result.append(Material(task, runs, finished, shown, baseline))
     return result
 
 
-def by_setting(runs: list[Record]) -> Runs:
-    """The runs of one task by setting, `study.baseline` first, by seed."""
+def by_setting(runs: list[Record], baseline: str | None = None) -> Runs:
+    """The runs of one task by setting, the baseline's first, by seed; the baseline by default as their study says."""
+    baseline = tables.baseline_of(runs) if baseline is None else baseline
     named = tables.settings(runs)
-    baseline = baseline_of(runs)
     labels = short_labels(named.values())
     found: Runs = defaultdict(list)
     for setting in sorted(labels, key=lambda setting: (setting.strategy != baseline, setting.order())):
         mine = [run for run in runs if named[run["signature"]] == setting]
         found[labels[setting]] = sorted(mine, key=lambda run: run["seed"])
     return dict(found)
-
-
-def baseline_of(runs: list[Record]) -> str:
-    """The strategy that the study of these runs compares others with; a record from another study has no say in it."""
-    own = [run for run in runs if run["config"]["study"]["name"] == run["study"]] or runs
-    return own[0]["config"]["study"].get("baseline") or "separate"

@@ -9,7 +9,7 @@ from ablations.figures.material import Material
 from ablations.figures.style import NARROW, WIDE
 from ablations.tables import SCORES, Column
 
-COSTS = {"parameters": "parameters", "cache": "numbers cached per token"}
+PARAMETERS, CACHE, BOTH = "parameters", "numbers cached per token", "numbers cached per target and source token"
 SIDE = 6.0  # points between the markers of settings that cost the same
 Point = tuple[float, float]  # cost, score
 
@@ -28,7 +28,8 @@ def draw(material: Material) -> Iterator[Drawing]:
         return
     cells = {name: cell for name, row in material.rows.items() if (cell := row.cells.get(column)) and cell.summary}
     spent = {name: costs(material, name) for name in cells if name in material.runs}
-    shown = [cost for cost in COSTS if len({spent[name].get(cost) for name in spent} - {None}) > 1]
+    named = dict.fromkeys(cost for found in spent.values() for cost in found)
+    shown = [cost for cost in named if len({found[cost] for found in spent.values() if cost in found}) > 1]
     if not shown:
         yield nothing("all settings on record cost the same")
         return
@@ -41,7 +42,7 @@ def draw(material: Material) -> Iterator[Drawing]:
     panels[0].set_ylim(limits(seeds, summaries.values()))
     sentences = [f"{title} of {column.split} against cost, mean with its 95 % t interval."]
     for panel, cost in zip(panels, shown, strict=True):
-        points = {name: (found, summaries[name].mean) for name in spent if (found := spent[name].get(cost)) is not None}
+        points = {name: (spent[name][cost], summaries[name].mean) for name in spent if cost in spent[name]}
         line = front(points.values(), higher)
         panel.plot(*zip(*line, strict=True), color="0.6", linewidth=1, drawstyle="steps-post", zorder=1)
         for name, (x, y) in points.items():
@@ -50,15 +51,15 @@ def draw(material: Material) -> Iterator[Drawing]:
             bar(panel, material.looks[name], x, summaries[name], upright=True, **aside)
             panel.plot([x], [y], label=label(name, cells[name]), zorder=4, **material.looks[name].point, **aside)
             sentences.append(
-                f"{label(name, cells[name])}: {x:,} {COSTS[cost]}, {title} {words(summaries[name], f'.{decimals}f')}."
+                f"{label(name, cells[name])}: {x:,} {cost}, {title} {words(summaries[name], f'.{decimals}f')}."
             )
-        panel.set(xlabel=COSTS[cost])
+        panel.set(xlabel=cost)
         low, high = min(x for x, _ in points.values()), max(x for x, _ in points.values())
         panel.set_xlim(low - 0.08 * (high - low), high + 0.08 * (high - low))
         panel.xaxis.set_major_formatter(EngFormatter(sep=" "))
         panel.locator_params(axis="x", nbins=5)
         best = ", ".join(name for name, point in points.items() if point in line)
-        sentences.append(f"No cheaper setting is as good as: {best} ({COSTS[cost]}).")
+        sentences.append(f"No cheaper setting is as good as: {best} ({cost}).")
     panels[0].set_ylabel(f"{title}, {column.split}\n({'higher' if higher else 'lower'} is better)")
     legend(figure, panels, width)
     yield Drawing(figure, f"Score and cost ({material.task})", " ".join(sentences))
@@ -76,11 +77,14 @@ def _aside(panel: Any, points: float) -> Any:
     return panel.transData + ScaledTranslation(points / 72, 0, panel.figure.dpi_scale_trans)
 
 
-def costs(material: Material, name: str) -> dict[str, float | None]:
-    """Of a setting, as far as on record; what a translator remembers of the source counts, as if both were as long."""
-    budget = material.runs[name][0].get("budget") or {}
+def costs(material: Material, name: str) -> dict[str, int]:
+    """Of a setting by name, as far as on record; what a translator remembers of the source counts, as if both were as
+    long, and then the name says so."""
+    budget = material.rows[name].budget(material.task)
     own, source = budget.get("cache_numbers_per_token"), budget.get("cache_numbers_per_source_token")
-    return {"parameters": budget.get("parameters"), "cache": own + (source or 0) if own is not None else None}
+    cache = {BOTH: own + source} if own is not None and source else {CACHE: own}
+    found = {PARAMETERS: budget.get("parameters"), **cache}
+    return {cost: value for cost, value in found.items() if value is not None}
 
 
 def front(points: Iterable[Point], higher: bool) -> list[Point]:

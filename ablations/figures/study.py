@@ -17,7 +17,7 @@ from ablations.figures import (
     rates,
 )
 from ablations.figures.canvas import Drawing, nothing, save
-from ablations.figures.material import Material, materials
+from ablations.figures.material import Material, NoTableError, materials
 from ablations.figures.style import style
 from models.projections.choice import one_of
 
@@ -64,7 +64,7 @@ def drawings(material: Material, name: str) -> list[Drawing]:
     """The figures of a name. Where the runs cannot stand in one table, a sentence in place of what compares them."""
     try:
         return list(FIGURES[name](material))
-    except ValueError as error:
+    except NoTableError as error:
         return [nothing(str(error))]
 
 

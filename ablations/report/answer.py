@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ablations import tables, writers
+from ablations.files import CONF
 from ablations.report.parts import Record, Study
 from ablations.report.safe import significant
 from ablations.tables.evidence import margins
@@ -12,7 +14,6 @@ from ablations.tables.planned import missing
 
 HEADLINE = ("multi30k_headline", "wikitext2")  # what `make tables` joins
 SCORE = {"field": "score", "type": "nominal", "title": "score", "legend": {"symbolOpacity": 1}}
-BETTER_HIGH = ("bleu", "chrf", "exact_match", "accuracy")
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Answer:
     shifts: list[dict[str, Any]]
 
 
-def answer(studies: list[Study]) -> Answer:
+def answer(studies: list[Study], conf: Path = CONF) -> Answer:
     """The headline studies in one table where both are there, else one headline table for each of them there is.
 
     Where neither is, the headline table of every study stands in its own section only.
@@ -38,14 +39,15 @@ def answer(studies: list[Study]) -> Answer:
         words = " ".join(f"--study {study.name}" for study in group)
         command = f"python scripts/tables.py {words}{' --join notes' if len(group) > 1 else ''} --print"
         try:
-            baseline = writers.baseline_of(runs)
+            baseline = tables.baseline_of(runs)
             rows = tables.rows(runs, baseline)
-            names = " and ".join(study.name for study in group)
-            grids.append((names, writers.headline_grid(rows, runs, baseline), command))
-            sentences += in_words(rows, runs, baseline)
-        except ValueError as error:
+        except ValueError as error:  # the runs cannot stand in one table
             refusals.append(str(error))
-    lacking = [(study.name, missing(study.name, study.runs, study.table)) for study in chosen if study.table]
+            continue
+        names = " and ".join(study.name for study in group)
+        grids.append((names, writers.headline_grid(rows, runs, baseline), command))
+        sentences += in_words(rows, runs, baseline)
+    lacking = [(study.name, missing(study.name, study.runs, study.table, conf)) for study in chosen if study.table]
     partial = [f"{name}: {sentence}" for name, sentence in lacking if sentence]
     return Answer(grids, sentences, partial, refusals, merge(shift for study in studies for shift in shifts(study)))
 
@@ -70,17 +72,23 @@ def in_words(rows: list[tables.Row], runs: list[Record], baseline: str) -> list[
 
 
 def merge(found: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The same runs may answer several studies: one row for all of them, which then names them."""
-    rows: dict[str, dict[str, Any]] = {}
+    """The same runs may answer several studies: one row for all of them, which then names them.
+
+    Only where these came to the same verdict by the same margin, too: Holm's adjustment hangs on the whole study.
+    """
+    rows: dict[tuple[Any, ...], dict[str, Any]] = {}
     for shift in found:
-        study = shift.pop("study")
-        key = str([value for name, value in shift.items() if name != "setting"])
-        rows.setdefault(key, {**shift, "studies": []})["studies"].append(study)
+        key = tuple(shift[name] for name in ("task", "score", "runs", "margin", "verdict"))
+        shown = {name: value for name, value in shift.items() if name not in ("study", "runs")}
+        rows.setdefault(key, {**shown, "studies": []})["studies"].append(shift["study"])
     return list(rows.values())
 
 
 def shifts(study: Study) -> list[dict[str, Any]]:
-    """Each headline difference to the baseline in percent of its score, larger is better, with interval and margin."""
+    """Each headline difference to the baseline in percent of its score, larger is better, with interval and margin.
+
+    `runs`: the signatures of the setting's runs, and those of the baseline's.
+    """
     columns = tables.headline_columns(study.runs) if study.table else []
     by_setting = {row.setting: row for row in study.table}
     limits = margins(study.runs, columns)
@@ -89,9 +97,14 @@ def shifts(study: Study) -> list[dict[str, Any]]:
         for row in study.table:
             cell, other = row.cells.get(column), by_setting.get(row.against) if row.against else None
             base = other.cells[column].summary if other and column in other.cells else None
-            if cell is not None and cell.comparison is not None and base is not None and base.mean:
-                found.append(_shift(study, column, row, cell, base.mean, limits[column]))
+            if cell is not None and cell.comparison is not None and other and base is not None and base.mean:
+                shift = _shift(study, column, row, cell, base.mean, limits[column])
+                found.append(shift | {"runs": (_signatures(row, column.task), _signatures(other, column.task))})
     return found
+
+
+def _signatures(row: tables.Row, task: str) -> tuple[str, ...]:
+    return tuple(sorted(run["signature"] for run in row.runs if run["task"] == task))
 
 
 def _shift(
@@ -99,11 +112,11 @@ def _shift(
 ) -> dict[str, Any]:
     assert cell.comparison is not None
     difference = cell.comparison.difference
-    percent = (100 if column.score in BETTER_HIGH else -100) / base
+    percent = (100 if column.higher else -100) / base
     ends = [] if difference.low is None or difference.high is None else [difference.low, difference.high]
     low, high = sorted(percent * end for end in ends) or (None, None)
     if margin is not None:  # a share of perplexity, or points of another score
-        margin *= 100 if column.score == "token_perplexity" else 100 / base
+        margin *= 100 if column.ratio else 100 / base
     numbers = {"mean": percent * difference.mean, "low": low, "high": high, "margin": margin}
     return {
         "study": study.name,

@@ -6,7 +6,8 @@ from pathlib import Path
 from ablations.claims import pages, schema
 from ablations.claims.verdict import Decision
 from ablations.claims.write import verdict
-from ablations.report.runs import NOTHING
+from ablations.files import CONF
+from ablations.writers.grid import NOTHING
 
 ORDER = ("supported", "partly", "refuted", "undecided", "refused")
 
@@ -39,7 +40,7 @@ class Line:
     commands: tuple[str, ...] = ()
 
 
-def lines(results: Path, conf: Path = schema.CONF) -> list[Line]:
+def lines(results: Path, conf: Path = CONF) -> list[Line]:
     """All claims of `conf/claim/`, decided. The exact checks among them load torch and take some seconds."""
     found = []
     for file in schema.files(conf):

@@ -7,8 +7,7 @@ from typing import Any
 
 from ablations import figures
 from ablations import record as records
-from ablations.claims.schema import CONF
-from ablations.files import write_text
+from ablations.files import CONF, write_text
 from ablations.report import answer, claims, curves, maps, provenance, runs, safe, scores, studies, translations
 from ablations.report.parts import HERE, MARKERS, Study, load
 
@@ -39,7 +38,8 @@ def build(results: Path, names: list[str], conf: Path = CONF, plots: str | None 
     """
     plots = library() if plots is None else plots
     found = [load(results, name) for name in names]
-    sections = [studies.section(study) for study in found]
+    sections = [studies.section(study, conf) for study in found]
+    answered = answer.answer(found, conf)
     decided = claims.lines(results, conf)
     columns, lines = runs.table(found)
     script = code()
@@ -49,9 +49,9 @@ def build(results: Path, names: list[str], conf: Path = CONF, plots: str | None 
         "style": asset("report.css"),
         "library": plots,
         "script": script,
-        "data": safe.script_json(data(found)),
+        "data": safe.script_json(data(found, answered)),
         "command_line": command(results, names),
-        "answer": answer.answer(found),
+        "answer": answered,
         "sections": sections,
         "columns": columns,
         "lines": lines,
@@ -67,12 +67,12 @@ def build(results: Path, names: list[str], conf: Path = CONF, plots: str | None 
     return Page(text, refusals)
 
 
-def data(found: list[Study]) -> dict[str, Any]:
+def data(found: list[Study], answered: answer.Answer) -> dict[str, Any]:
     """All that the scripts draw."""
     spoken = {
         "colours": list(figures.COLOURS),
         "markers": list(MARKERS.values()),
-        "shifts": answer.answer(found).shifts,
+        "shifts": answered.shifts,
         "curves": curves.data(found),
         "scores": scores.data(found),
         "maps": maps.data(found),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ablations import figures, tables, writers
+from ablations import figures, tables
 from ablations import record as records
 
 Record = dict[str, Any]
@@ -56,14 +56,16 @@ def of_runs(name: str, runs: list[Record]) -> Study:
     tasks: dict[str, list[Record]] = defaultdict(list)
     for run in runs:
         tasks[run["task"]].append(run)
-    by_task = {task: figures.by_setting(found) for task, found in sorted(tasks.items())}
+    refusal, baseline, table = "", "", []
+    try:
+        baseline = tables.baseline_of(runs)
+        table = tables.rows(runs, baseline)
+    except ValueError as error:  # the runs cannot stand in one table
+        refusal = str(error)
+    by_task = {task: figures.by_setting(found, baseline) for task, found in sorted(tasks.items())}
     names = {signature: str(setting) for signature, setting in tables.settings(runs).items()}
     looks = figures.looks(label for settings in by_task.values() for label in settings)
-    try:
-        baseline = writers.baseline_of(runs)
-        return Study(name, runs, "", by_task, baseline, tables.rows(runs, baseline), names, looks)
-    except ValueError as error:
-        return Study(name, runs, str(error), by_task, names=names, looks=looks)
+    return Study(name, runs, refusal, by_task, baseline, table, names, looks)
 
 
 def settings(study: Study, task: str) -> dict[str, Any]:

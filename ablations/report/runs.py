@@ -7,8 +7,7 @@ from ablations import record as records
 from ablations import tables
 from ablations.report.parts import Record, Study
 from ablations.report.safe import significant
-
-NOTHING = "—"
+from ablations.writers.grid import NOTHING
 
 
 @dataclass(frozen=True)
@@ -54,8 +53,10 @@ def table(studies: list[Study]) -> tuple[list[Column], list[Line]]:
 
 
 def _order(study: Study) -> Any:
-    order = {name: place for runs in study.by_task.values() for place, name in enumerate(runs)}
-    return lambda run: (run["task"], order.get(study.names.get(run["signature"], ""), 0), run["seed"])
+    """By task, setting in the order of the figures, and seed."""
+    groups = [list(runs.values()) for runs in study.by_task.values()]
+    place = {run["signature"]: at for runs in groups for at, group in enumerate(runs) for run in group}
+    return lambda run: (run["task"], place[run["signature"]], run["seed"])
 
 
 def _line(study: Study, run: Record, shown: list[str]) -> Line:

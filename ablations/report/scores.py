@@ -3,16 +3,17 @@
 from typing import Any
 
 from ablations import tables
-from ablations.report.parts import SETTING, Record, Study, settings
+from ablations.report.parts import SETTING, Study, settings
 from ablations.report.safe import significant
+from ablations.tables.costs import Costs, costs
 
-SPEED = "tokens_per_second"  # greedy, after training, on the run's own machine; mean over seeds
 COSTS = {
     "parameters": "parameters",
     "projection_d2": "query, key and value maps (d²)",
     "flops_per_token": "FLOPs per token",
-    "cache_numbers_per_token": "numbers in the cache per token",
-    SPEED: "tokens per second, decoding (higher is better)",
+    "cache": "bytes in the cache per token, fp32",
+    "source_cache": "bytes in the cache per source token, fp32",
+    "decoding": "tokens per second, decoding, median over seeds (higher is better)",
 }
 
 
@@ -28,9 +29,9 @@ def data(studies: list[Study]) -> list[dict[str, Any]]:
             columns = [column for column in tables.all_columns(study.runs) if column.task == task]
             if columns:
                 columns.sort(key=lambda column: column not in first)
-                costs = [_costs(group) for group in runs.values()]
+                by_name = {study.label(one.row, task): _numbers(one, task) for one in costs(study.table, task)}
                 scores = [_score(column, study) for column in columns]
-                found.append(settings(study, task) | {"costs": costs, "scores": scores})
+                found.append(settings(study, task) | {"costs": [by_name[name] for name in runs], "scores": scores})
     return found
 
 
@@ -46,11 +47,11 @@ def _score(column: tables.Column, study: Study) -> dict[str, Any]:
     return {"title": f"{tables.SCORES[column.score][0]}, {column.split}", "cells": cells}
 
 
-def _costs(runs: list[Record]) -> dict[str, Any]:
-    budget = next((run["budget"] for run in runs if run.get("budget")), {})
-    found = {key: significant(budget[key], 8) for key in COSTS if budget.get(key) is not None}
-    speeds = [run["decoding"][SPEED] for run in runs if (run.get("decoding") or {}).get(SPEED)]
-    return found | ({SPEED: significant(sum(speeds) / len(speeds))} if speeds else {})
+def _numbers(one: Costs, task: str) -> dict[str, Any]:
+    """Those of COSTS that are on record."""
+    found = {name: getattr(one, name) for name in COSTS if name != "projection_d2"}
+    found["projection_d2"] = one.row.projection_d2.get(task)
+    return {name: significant(found[name], 8) for name in COSTS if found[name] is not None}
 
 
 def seeds_spec() -> dict[str, Any]:

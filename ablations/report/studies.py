@@ -2,15 +2,17 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ablations import record as records
 from ablations import writers
 from ablations.claims.schema import Study as Plan
-from ablations.compose import CONF
+from ablations.files import CONF
 from ablations.report.parts import Record, Study
-from ablations.report.runs import NOTHING, seconds
+from ablations.report.runs import seconds
 from ablations.tables import planned
+from ablations.writers.grid import NOTHING
 
 MANY = (("processes", "process", "es"), ("threads", "thread", "s"))
 
@@ -38,11 +40,11 @@ class Section:
         return "PARTIAL" if self.missing else "complete" if self.train else "unplanned"
 
 
-def section(study: Study) -> Section:
+def section(study: Study, conf: Path = CONF) -> Section:
     """Of one study, from its records and the file that plans it."""
     grids, missing = [], ""
     if study.table:
-        missing = planned.missing(study.name, study.runs, study.table) or ""
+        missing = planned.missing(study.name, study.runs, study.table, conf) or ""
         if any(run["status"] == "finished" for run in study.runs):
             grids = writers.grids(study.table, study.runs, study.baseline)
     return Section(
@@ -52,18 +54,18 @@ def section(study: Study) -> Section:
         missing,
         grids,
         study.refusal,
-        train(study.name),
+        train(study.name, conf),
         f"python scripts/tables.py --study {study.name} --print",
         took(study.runs),
         machines(study.runs),
     )
 
 
-def train(name: str) -> str:
+def train(name: str, conf: Path = CONF) -> str:
     """The command that makes the study's runs; of one that no file plans, the commands are the runs' own."""
-    if not (CONF / "study" / f"{name}.yaml").is_file():
+    if not (conf / "study" / f"{name}.yaml").is_file():
         return ""
-    return f"python train.py study={name}{' paths.corpora=FOLDER' if Plan.read(CONF, name).files else ''}"
+    return f"python train.py study={name}{' paths.corpora=FOLDER' if Plan.read(conf, name).files else ''}"
 
 
 def about(runs: list[Record]) -> dict[str, str]:

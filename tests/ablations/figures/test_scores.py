@@ -134,7 +134,26 @@ def test_costs_and_scores_stand_where_they_are():
 def test_the_source_a_translator_remembers_counts():
     run = scored("flickr")[0]
     run["budget"] |= {"cache_numbers_per_token": 64, "cache_numbers_per_source_token": 32}
-    assert pareto.costs(material([run]), "separate") == {"parameters": 300, "cache": 96}
+    assert pareto.costs(material([run]), "separate") == {
+        "parameters": 300,
+        "numbers cached per target and source token": 96,
+    }
+    run["budget"]["cache_numbers_per_source_token"] = 0
+    assert pareto.costs(material([run]), "separate")["numbers cached per token"] == 64
+
+
+@pytest.mark.parametrize(
+    ("task", "source", "title"),
+    [("docs", None, "numbers cached per token"), ("flickr", 8, "numbers cached per target and source token")],
+)
+def test_an_axis_says_whether_the_source_is_counted(task, source, title):
+    runs = scored(task)
+    for run in runs:
+        run["budget"] |= {"cache_numbers_per_token": run["budget"]["parameters"]}
+        run["budget"] |= {"cache_numbers_per_source_token": source} if source else {}
+    [drawing] = figures.drawings(material(runs), "pareto")
+    assert [panel.get_xlabel() for panel in drawing.figure.axes] == ["parameters", title]
+    assert f" {title}, " in drawing.description and f"({title})." in drawing.description
 
 
 def test_settings_that_cost_the_same_stand_side_by_side():

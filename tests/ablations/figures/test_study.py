@@ -128,6 +128,28 @@ def test_runs_that_cannot_stand_in_one_table_are_not_compared(tmp_path):
     assert any(sentence.startswith("docs, dots:") and "number of steps is 100" in sentence for sentence in left_out)
 
 
+def test_an_error_of_the_drawing_itself_is_none_of_the_runs(monkeypatch):
+    """It would else be a figure that is left out, with a sentence that nobody can act on."""
+
+    def broken(material):
+        assert material.rows
+        yield int("no number")
+
+    monkeypatch.setitem(figures.FIGURES, "dots", broken)
+    with pytest.raises(ValueError, match="invalid literal"):
+        figures.drawings(material(all_runs()), "dots")
+
+
+def test_a_study_of_two_baselines_is_not_compared_and_its_curves_are_drawn(tmp_path):
+    runs = [example("separate", 0), example("shared", 0)]
+    runs[1]["config"]["study"]["baseline"] = "shared"
+    files, left_out = write(tmp_path, *runs, names=["dots", "curves"])
+    assert [path.stem for path in files] == ["docs-curves"] * 2
+    assert left_out == [
+        "docs, dots: the runs of study demo name several baselines (separate, shared): choose one",
+    ]
+
+
 def test_nothing_to_draw_is_no_error(tmp_path):
     files, left_out = write(tmp_path, make_record(status="failed"))
     assert files == [] and not (tmp_path / "figures").exists()

@@ -79,6 +79,21 @@ def results(folder: Path) -> Path:
     return folder
 
 
+PLAN = """\
+defaults: [{override /task: docs}]
+hydra: {sweeper: {params: {projection: "separate,shared", seed: "0,1"}}}
+"""
+
+
+def plan(folder: Path, study: str) -> Path:
+    """A conf folder with one study: two strategies with two seeds each, of a task that reads files."""
+    for group in ("study", "task"):
+        (folder / group).mkdir(parents=True)
+    (folder / "study" / f"{study}.yaml").write_text(PLAN)
+    (folder / "task" / "docs.yaml").write_text("corpus: {files: {train: docs.txt}}")
+    return folder
+
+
 def claims(folder: Path) -> Path:
     """A conf folder with one claim."""
     (folder / "claim").mkdir(parents=True)

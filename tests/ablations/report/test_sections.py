@@ -8,7 +8,8 @@ from ablations import figures, tables
 from ablations import record as records
 from ablations.report import answer, curves, maps, runs, safe, scores, translations
 from ablations.report.parts import load, mark, of_runs
-from tests.ablations.make import make_record
+from ablations.tables.costs import costs
+from tests.ablations.make import D2, make_record
 from tests.ablations.report import make
 
 
@@ -74,10 +75,27 @@ def test_scores_are_those_of_the_tables(study):
 
 
 def test_speed_of_decoding_is_a_cost_where_it_is_on_record():
-    quick = [make_record("separate", seed=seed) | {"decoding": {"tokens_per_second": 100.0 + seed}} for seed in (0, 1)]
-    (entry,) = scores.data([of_runs("demo", [*quick, make_record("shared")])])
-    assert entry["costs"][0]["tokens_per_second"] == 100.5
-    assert "tokens_per_second" not in entry["costs"][1]
+    """The median over seeds, as in the tables: one slow run says nothing of the others."""
+    speeds = enumerate((100.0, 102.0, 40.0))
+    quick = [make_record("separate", seed=seed) | {"decoding": {"tokens_per_second": speed}} for seed, speed in speeds]
+    study = of_runs("demo", [*quick, make_record("shared")])
+    (entry,) = scores.data([study])
+    assert entry["costs"][0]["decoding"] == 100 == costs(study.table, "docs")[0].decoding
+    assert "decoding" not in entry["costs"][1]
+
+
+def test_costs_are_those_of_the_tables_each_beside_its_setting():
+    sizes = {"separate": (300, 64, 32), "shared": (100, 32, 16), "k_is_v": (200, 32, 32)}
+    made = [make_record(strategy, "flickr") for strategy in sizes]
+    for run in made:
+        names = ("parameters", "cache_numbers_per_token", "cache_numbers_per_source_token")
+        run["budget"] |= dict(zip(names, sizes[run["strategy"]], strict=True))
+    (entry,) = scores.data([of_runs("demo", made)])
+    for name, found in zip(entry["settings"], entry["costs"], strict=True):
+        parameters, own, source = sizes[name]
+        assert (found["parameters"], found["cache"], found["source_cache"]) == (parameters, 4 * own, 4 * source)
+        assert found["projection_d2"] == D2[name] and "flops_per_token" not in found
+        assert set(found) <= set(scores.COSTS)
 
 
 def test_maps_are_the_last_ones_in_thousandths_with_visible_tokens(study):
@@ -160,6 +178,51 @@ def test_runs_that_answer_two_studies_are_one_difference():
     found = [of_runs(name, [{**run, "study": name} for run in pair]) for name in ("one", "two")]
     rows = answer.merge(shift for study in found for shift in answer.shifts(study))
     assert [row["studies"] for row in rows] == [["one", "two"]]
+
+
+def test_runs_of_equal_scores_are_not_the_same_runs():
+    """Accuracies of few examples often agree; only the same runs may be told as one."""
+    pairs = {
+        name: [
+            make_record(strategy, "opinions", seed, 70.0 + seed, study=name, study__name=name, optim__lr=lr)
+            for strategy in ("separate", "shared")
+            for seed in (0, 1)
+        ]
+        for name, lr in (("one", 0.1), ("two", 0.2))
+    }
+    found = [shift for name, runs in pairs.items() for shift in answer.shifts(of_runs(name, runs))]
+    first, second = ({**shift, "study": "", "runs": ()} for shift in found)
+    assert first == second  # to all digits
+    rows = answer.merge(found)
+    assert [row["studies"] for row in rows] == [["one"], ["two"]]
+    assert not any("runs" in row for row in rows) and all("runs" in shift for shift in found)
+
+
+def test_the_runs_of_a_setting_stand_together_where_its_name_is_shortened():
+    """In figures and curves `model.heads` says what `model.head_dim` would; the table of runs has both."""
+    made = [
+        make_record("separate", seed=seed, model__heads=heads, model__head_dim=32 // heads)
+        for seed in (0, 1)
+        for heads in (8, 2, 4)
+    ]
+    study = of_runs("demo", made)
+    assert set(study.by_task["docs"]) & set(study.names.values()) == set()
+    _, lines = runs.table([study])
+    expected = [run["signature"] for group in study.by_task["docs"].values() for run in group]
+    assert [line.id for line in lines] == expected and len(lines) == 6
+    heads = [line.cells[3].text.split("model.heads=")[1] for line in lines]
+    assert heads[::2] == heads[1::2] and len(set(heads)) == 3
+
+
+def test_an_error_in_the_words_of_the_answer_is_no_refusal_of_the_runs(monkeypatch):
+    def broken(*_):
+        raise ValueError("a slip in the code")
+
+    names = {"study": "wikitext2", "study__name": "wikitext2"}
+    runs = [make_record(strategy, **names) for strategy in ("separate", "shared")]
+    monkeypatch.setattr(answer, "in_words", broken)
+    with pytest.raises(ValueError, match="a slip in the code"):
+        answer.answer([of_runs("wikitext2", runs)])
 
 
 def test_settings_have_the_looks_of_the_figures(study):
