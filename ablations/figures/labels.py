@@ -4,8 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 
 from ablations.tables import Setting
-from ablations.tables.axes import FIRST
-from ablations.tables.settings import general
+from ablations.tables.settings import determined, general, rank
 
 
 def short_labels(settings: Iterable[Setting]) -> dict[Setting, str]:
@@ -15,7 +14,7 @@ def short_labels(settings: Iterable[Setting]) -> dict[Setting, str]:
     run must follow in all settings, those of a site in the settings of a strategy. Tables name all fields.
     """
     given = set(settings)
-    kept = _telling(sorted({name for setting in given for name in setting.fields() if general(name)}, key=_rank), given)
+    kept = _telling(sorted({name for setting in given for name in setting.fields() if general(name)}, key=rank), given)
     found = {}
     for strategy in {setting.strategy for setting in given}:
         mine = [setting for setting in given if setting.strategy == strategy]
@@ -32,15 +31,6 @@ def _telling(names: list[str], settings: Collection[Setting]) -> list[str]:
     """The names in order, without those that follow from one before."""
     kept: list[str] = []
     for name in names:
-        if not any(_follows(name, other, settings) for other in kept):
+        if not any(determined(name, other, settings) for other in kept):
             kept.append(name)
     return kept
-
-
-def _follows(name: str, leading: str, settings: Collection[Setting]) -> bool:
-    pairs = {(setting.fields().get(leading), setting.fields().get(name)) for setting in settings}
-    return len(pairs) == len({value for value, _ in pairs})
-
-
-def _rank(name: str) -> tuple[int, str]:
-    return FIRST.index(name) if name in FIRST else len(FIRST), name
