@@ -72,7 +72,7 @@ def load_signed(file: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """A record as `load` gives it, and the identity that its signature is made of."""
     try:
         record = json.loads(Path(file).read_text(encoding="utf-8"))
-    except ValueError as error:  # JSON or UTF-8
+    except (ValueError, RecursionError) as error:  # JSON or UTF-8, or brackets in thousands of brackets
         raise ValueError(f"{file} is not a readable record ({error}): restore it, or delete it and run again") from None
     return record, _check(record, file)
 
@@ -88,6 +88,8 @@ def _check(record: Any, file: str | Path) -> dict[str, Any]:
         raise ValueError(
             f"{file} holds an incomplete config ({error!r}): restore it, or delete it and run again"
         ) from None
+    except ValueError as error:
+        raise ValueError(f"{file} holds a config that cannot be signed ({error}): delete it and run again") from None
     if record["signature"] != expected:
         raise ValueError(
             f"{file} is signed {record['signature']} but its config gives {expected}: "

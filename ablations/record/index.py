@@ -16,14 +16,14 @@ import io
 import json
 import os
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from ablations.files import whole_file
 from ablations.record import halves
 from ablations.record.file import check_keys, load_signed
-from ablations.record.parts import Signer, closed, cut, cut_config, encode, read_at, validations, without_seed
+from ablations.record.parts import Signer, cut, cut_config, encode, parsed, validations, without_seed
 
 Record = dict[str, Any]
 Entry = tuple[int, dict[str, Any], dict[str, Any], str]  # line of what is common, config's seed, a run's own, as text
@@ -31,7 +31,6 @@ Stamp = list[int]  # size, then when the content and when anything about the fil
 # Of a record, what a brief has: common to many runs, and a run's own.
 COMMON = ("strategy", "sites", "task", "kind", "config", "signed", "data", "budget", "claims", "machine")
 OWN = ("signature", "seed", "status", "reason", "training", "scores", "started", "finished", "decoding", "validations")
-READ = {*COMMON, *OWN, "schema", "study", "curve"}
 # A file may change twice within a step of the clock that stamps it: up to 2 s on some file systems. One that changed
 # so shortly before it was read is read again the next time.
 MOMENT = 2 * 10**9
@@ -84,7 +83,7 @@ class _Index:
         self.common, self.rows = _open(file)
         self.known = {line: number for number, line in enumerate(self.common)}
         self.dicts: list[dict[str, Any]] = []
-        self.alike: dict[str, tuple[int, Signer]] = {}  # by the texts of what records have in common
+        self.alike: dict[tuple[str | None, ...], tuple[int, Signer]] = {}  # by the texts of what records have in common
         self.texts: dict[str, Any] = {}
         self.sections: dict[str, Any] = {}  # of identities, by their text
         self.folded: dict[int, tuple[dict[str, Any], int]] = {}  # by the number of an object: it, and its line
@@ -145,29 +144,34 @@ class _Index:
             inside = {key: here.get(other, other) for key, other in named.items()}
             here[number] = self._line(plain, inside)
         for name, common, seed, text in entries:
-            self._enter(name, here.get(common, common), seed, _parsed(text), text)
+            self._enter(name, here.get(common, common), seed, parsed(text), text)
 
     def _cut(self, file: str) -> Entry | None:
-        """Reads what a brief needs of a record, and of that what no other record has. None where it must be loaded."""
+        """Reads what a brief needs of a record, and of that what no other record has. None where it must be loaded.
+
+        The rest is parsed too, and let go: only then is it known that the text was cut where its parts end.
+        """
         try:
             parts = cut(_text(file))
-            if parts is None or not closed(parts[key] for key in parts.keys() - READ):
+            if parts is None:
                 return None
             config, seed = without_seed(parts["config"])
-            watched = validations(parts.get("curve"))
-            text = _object([*((key, parts[key]) for key in OWN if key in parts), ("validations", encode(watched))])
-            own = _parsed(text)
-            head = _parsed(_object((key, parts[key]) for key in ("schema", "study") if key in parts))
-            alike = "".join([config, *[parts.get(key, "") for key in COMMON if key != "config"]])
+            apart = {key: parsed(value) for key, value in parts.items() if key not in COMMON}
+            watched = validations(apart.get("curve"))
+            own = {key: apart[key] for key in OWN if key in apart} | {"validations": watched}
+            text = _object({key: parts[key] for key in own if key in parts} | {"validations": encode(watched)})
+            alike = (config, *[parts.get(key) for key in COMMON if key != "config"])
             if alike not in self.alike:
                 sections = cut_config(parts["config"])
-                config = {key: self._read(text) for key, text in sections.items() if key != "seed"}
-                common = {key: self._read(parts[key]) for key in COMMON if key in parts} | {"config": config}
-                signer = Signer({**config, "seed": int(seed)}, self.sections)
-                self.alike[alike] = self._fold({**common, "signed": signer.identity}), signer
+                if sections.pop("seed") != seed:
+                    return None
+                plain = {key: self._read(value) for key, value in sections.items()}
+                common = {key: self._read(parts[key]) for key in COMMON if key in parts and key != "config"}
+                signer = Signer({**plain, "seed": int(seed)}, self.sections)
+                self.alike[alike] = self._fold({**common, "config": plain, "signed": signer.identity}), signer
             number, signer = self.alike[alike]
-            check_keys({**self.dicts[number], **head, **own}, file)
-        except (ValueError, KeyError, TypeError, AttributeError):
+            check_keys({**self.dicts[number], **apart}, file)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None  # whoever loads it knows what to say of it
         if own["signature"] != signer.sign(seed):
             return None
@@ -176,7 +180,7 @@ class _Index:
     def _read(self, text: str) -> Any:
         """What a text says: one object for all that say it."""
         if text not in self.texts:
-            self.texts[text] = json.loads(text)
+            self.texts[text] = parsed(text)
         return self.texts[text]
 
     def _load(self, file: Path) -> Entry:
@@ -223,16 +227,9 @@ def _text(file: str) -> str:
         return opened.readall().decode()
 
 
-def _object(parts: Iterable[tuple[str, str]]) -> str:
+def _object(parts: dict[str, str]) -> str:
     """In one line: a line break is between words, never in them."""
-    return ("{" + ",".join([f'"{key}":{value}' for key, value in parts]) + "}").replace("\n", "")
-
-
-def _parsed(text: str) -> dict[str, Any]:
-    found, end = read_at(text)
-    if end != len(text):
-        raise ValueError("something in it ends too soon")
-    return found
+    return ("{" + ",".join([f'"{key}":{value}' for key, value in parts.items()]) + "}").replace("\n", "")
 
 
 def _open(file: Path) -> tuple[list[str], list[str]]:

@@ -1,30 +1,32 @@
-"""A record's text cut into its parts, so that what many records say alike is read once, and what nobody asks for never.
+"""A record's text cut into its parts, so that what many records say alike is parsed once.
 
-`file.write` lays a record out one key a line, each part of it indented further. A text that is not laid out so is cut
-into nothing, and is read as any JSON is: slower, with the same outcome.
+`file.write` lays a record out one key a line, each part of it indented further. A text is cut there and nowhere else.
+That a cut is right is not known from the layout, which other JSON may have by chance, but from the pieces: where every
+key is a plain word and every value is JSON from its first letter to its last, the text can be read in no other way.
+So whoever cuts parses every piece, or finds it equal to one that was parsed, and gives up where one cannot be: the
+record is then loaded as any JSON is, slower, with the same outcome.
 """
 
 import hashlib
 import json
-from collections.abc import Iterable
+import re
 from typing import Any
 
 from ablations.record.identity import identity
 
-WATCHED, STEP = '"valid_nll": ', '{\n   "step": '
-ENDS = {"{": "}", "[": "]", '"': '"'}
+INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,99})")
 read_at = json.JSONDecoder().raw_decode  # (text, place) -> value, place of its end
 canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode  # as `identity.sign`
 encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
 def cut(text: str) -> dict[str, str] | None:
-    """Key -> the text of its value. None where a record is not laid out as we write it, or not whole."""
+    """Key -> the text of its value, right if each of them can be `parsed`. None where it is not laid out so."""
     return _pieces(text, '{\n "', ',\n "', "\n}\n")
 
 
 def cut_config(text: str) -> dict[str, str]:
-    """The sections of a config as `cut` has found it. Raises ValueError where somebody else has laid it out."""
+    """The sections of a config, as `cut` does it. Raises ValueError where somebody else has laid it out."""
     sections = _pieces(text, '{\n  "', ',\n  "', "\n }")
     if sections is None:
         raise ValueError("a config that somebody else has laid out")
@@ -32,55 +34,42 @@ def cut_config(text: str) -> dict[str, str]:
 
 
 def without_seed(config: str) -> tuple[str, str]:
-    """The text of a config but for the line of its seed, and that seed. Raises ValueError where there is no such line.
+    """The text of a config but for the digits of its seed, and those. Raises ValueError where there is no such line.
 
-    What is left need not be JSON: it is equal for two configs that are equal but for the seed.
+    What is left is equal for two configs that are equal but for the seed. That it was the config's seed and not one
+    further inside is for the caller to see, once for all that are alike: `cut_config(config)["seed"]`.
     """
-    begin = config.index('\n  "seed": ')
-    end = config.index("\n", begin + 1)
-    seed = config[begin + 11 : end].removesuffix(",")
-    if not seed.removeprefix("-").isdigit() or config.find('\n  "seed": ', end) >= 0:
+    begin = config.index('\n  "seed": ') + 11
+    end = config.index("\n", begin)
+    seed = config[begin:end].removesuffix(",")
+    if not INTEGER.fullmatch(seed) or config.find('\n  "seed": ', end) >= 0:
         raise ValueError("a config with another kind of seed")
-    return config[:begin] + config[end:], seed
+    return config[:begin] + config[begin + len(seed) :], seed
 
 
 def _pieces(text: str, begin: str, between: str, end: str) -> dict[str, str] | None:
     if not text.startswith(begin) or not text.endswith(end):
         return None
-    pieces = text.split(between)
-    pieces[0], pieces[-1] = pieces[0].removeprefix(begin), pieces[-1].removesuffix(end)
     result = {}
+    pieces = text[len(begin) : -len(end)].split(between)
     for piece in pieces:
-        at = piece.find('": ')
-        result[piece[:at]] = piece[at + 3 :]
-    return result if len(result) == len(pieces) else None
+        key, _, result[key] = piece.partition('": ')
+    return result if len(result) == len(pieces) and all(map(str.isidentifier, result)) else None
 
 
-def closed(values: Iterable[str]) -> bool:
-    """Whether texts that nobody reads end as they begin."""
-    return all(value and value[-1] == ENDS.get(value[0], value[-1]) for value in values)
+def parsed(text: str) -> Any:
+    """What a piece says. Raises ValueError unless it is one value from its first letter to its last."""
+    value, end = read_at(text)
+    if end != len(text):
+        raise ValueError("something in it ends too soon")
+    return value
 
 
-def validations(curve: str | list[dict[str, Any]] | None) -> list[list[float]]:
-    """[step, loss] in nats of every validation on a curve, given as text or read; without those that are not finite."""
-    points = _watched(curve) if isinstance(curve, str) else curve or []
-    return [[point["step"], point["valid_nll"]] for point in points if point.get("valid_nll") is not None]
-
-
-def _watched(curve: str) -> list[dict[str, Any]]:
-    """The points of a curve at which there was a validation; most have none."""
-    found, at = [], curve.find(WATCHED)
-    while at >= 0:
-        begin = curve.rindex("{", 0, at)
-        if curve.startswith(STEP, begin):  # as we write it, a number a line: the others are not wanted
-            step, _ = read_at(curve, begin + len(STEP))
-            loss, end = read_at(curve, at + len(WATCHED))
-            found.append({"step": step, "valid_nll": loss})
-        else:
-            point, end = read_at(curve, begin)
-            found.append(point)
-        at = curve.find(WATCHED, end)
-    return found
+def validations(curve: Any) -> list[list[float]]:
+    """[step, loss] in nats of every validation on a curve; without those that are not finite or have no step."""
+    points = [point for point in curve if isinstance(point, dict)] if isinstance(curve, list) else []
+    found = [[point.get("step"), point.get("valid_nll")] for point in points if "valid_nll" in point]
+    return [[step, loss] for step, loss in found if step is not None and loss is not None]
 
 
 class Signer:
