@@ -1,47 +1,83 @@
-"""Learning rates: each strategy at the rate that validates best, all having tried equally many."""
+"""Learning rates: each strategy at the rate that validates best, all having tried equally many.
+
+The best of several is best by luck, too. Where it is then compared on other text that luck is gone; a task without a
+test split has no other, and an interval there would promise more than it keeps.
+"""
 
 import math
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 from ablations import stats
-from ablations.tables.columns import Column
+from ablations.tables.columns import Column, Record, nll_of
 from ablations.tables.rows import Row, compared
 from ablations.tables.settings import determined, general, number_of
 
 RATE = "optim.lr"
+CHOICE = "valid"  # the split by which a rate is chosen
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """One strategy on one task: its rows by rate."""
+    """One strategy on one task: its rows by rate, and the best of them by the loss on CHOICE.
+
+    A score on another split is one on text that had no say in the choice; a score on CHOICE, or on the headline's split
+    where the task has no other, is picked as the best of several and flatters. See `at_their_best`.
+    """
 
     name: str
     baseline: bool
     task: str
     rest: tuple[str, ...]
     rows: dict[str, Row]  # rate -> row, from the smallest rate
-    losses: dict[str, float]  # rate -> mean loss on validation, in nats, of the runs that came to one
+    by_seed: dict[str, dict[int, float]]  # rate -> seed -> loss on CHOICE, in nats, of the runs that came to one
     diverged: dict[str, int]  # rate -> runs
     failed: int
 
+    @cached_property
+    def losses(self) -> dict[str, float]:
+        """Rate -> mean over seeds."""
+        return {rate: math.fsum(found.values()) / len(found) for rate, found in self.by_seed.items()}
+
     @property
     def best(self) -> str | None:
-        """The rate of the lowest mean loss, of those where no run diverged if there is one. None without a loss."""
-        rates = [rate for rate in self.losses if not self.diverged.get(rate)] or list(self.losses)
-        return min(rates, key=lambda rate: self.losses[rate], default=None)
+        """The rate of the lowest mean loss, of those with the most seeds, where no run diverged if there is such a one.
+
+        A mean over fewer seeds is another mean: `fewer` says which rates stand back for that. None without a loss.
+        """
+        return min(self._choice, key=lambda rate: self.losses[rate], default=None)
+
+    @property
+    def fewer(self) -> dict[str, int]:
+        """Rate -> seeds, where no run diverged and yet there are fewer than at the best one."""
+        most = len(self.by_seed[self.best]) if self.best else 0
+        counts = {rate: len(found) for rate, found in self.by_seed.items() if not self.diverged.get(rate)}
+        return {rate: count for rate, count in counts.items() if count < most}
 
     @property
     def edge(self) -> bool:
         """Whether a rate beyond those tried might do better yet."""
-        rates = list(self.rows)
-        return len(rates) > 1 and self.best in (rates[0], rates[-1])
+        return len(self.tried) > 1 and self.best in (self.tried[0], self.tried[-1])
+
+    @cached_property
+    def tried(self) -> list[str]:
+        """Rates at which some run did not fail, from the smallest."""
+        return [rate for rate in self.rows if self._runs(rate)]
 
     @property
     def budget(self) -> tuple[int, int]:
-        """Rates and runs tried."""
-        runs = [run for row in self.rows.values() for run in row.runs if run["task"] == self.task]
-        return len(self.rows), len(runs)
+        """Rates and runs tried; one that failed has not been."""
+        return len(self.tried), sum(len(self._runs(rate)) for rate in self.tried)
+
+    @property
+    def _choice(self) -> list[str]:
+        rates = [rate for rate in self.by_seed if not self.diverged.get(rate)] or list(self.by_seed)
+        most = max((len(self.by_seed[rate]) for rate in rates), default=0)
+        return [rate for rate in rates if len(self.by_seed[rate]) == most]
+
+    def _runs(self, rate: str) -> list[Record]:
+        return [run for run in self.rows[rate].runs if run["task"] == self.task and run["status"] != "failed"]
 
 
 def tuned(table: list[Row], task: str) -> list[Tuned]:
@@ -66,10 +102,17 @@ def opponent(one: Tuned, among: list[Tuned]) -> Tuned | None:
 
 
 def at_their_best(one: Tuned, base: Tuned, column: Column) -> stats.Comparison | None:
-    """Each at its own rate, by seed. None where one of them has none, or they share no seed."""
+    """Each at its own rate, by seed. None where one of them has none, or they share no seed.
+
+    Compared on the split by which both were chosen there is a difference and neither interval nor p: the test would
+    take the best of several rates for the only one.
+    """
     if one.best is None or base.best is None:
         return None
-    return compared(one.rows[one.best], base.rows[base.best], column)
+    found = compared(one.rows[one.best], base.rows[base.best], column)
+    if found is None or column.split != CHOICE:
+        return found
+    return replace(found, difference=replace(found.difference, low=None, high=None), p=None, floor=None)
 
 
 def _tuned(strategy: str, rest: tuple[str, ...], rows: list[Row], task: str) -> Tuned:
@@ -78,15 +121,11 @@ def _tuned(strategy: str, rest: tuple[str, ...], rows: list[Row], task: str) -> 
     losses, diverged, failed = {}, Counter(), 0
     for rate, row in by_rate.items():
         runs = [run for run in row.runs if run["task"] == task]
-        found = [_loss(run) for run in runs if run["status"] == "finished"]
-        there = [loss for loss in found if loss is not None]
+        found = {run["seed"]: nll_of(run, CHOICE) for run in runs if run["status"] == "finished"}
+        there = {seed: loss for seed, loss in sorted(found.items()) if loss is not None}
         if there:
-            losses[rate] = math.fsum(there) / len(there)
+            losses[rate] = there
         failed += sum(run["status"] == "failed" for run in runs)
         if lost := sum(run["status"] == "diverged" for run in runs) + len(found) - len(there):
             diverged[rate] = lost
     return Tuned(", ".join([strategy, *rest]), rows[0].baseline, task, rest, by_rate, losses, dict(diverged), failed)
-
-
-def _loss(run: dict) -> float | None:
-    return (run.get("scores") or {}).get("valid", {}).get("nll")

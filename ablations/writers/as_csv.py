@@ -2,10 +2,12 @@
 
 import csv
 import io
+import math
 from typing import Any
 
 from ablations import stats
 from ablations.tables import Cell, Row
+from ablations.tables.columns import nll_of
 from ablations.tables.costs import costs
 from ablations.tables.evidence import Evidence
 from ablations.tables.speed import reached
@@ -80,10 +82,9 @@ def _facts(table: list[Row]) -> dict[tuple[int, str], list[Any]]:
 
 def _loss(row: Row, task: str, split: str) -> float | None:
     """Mean over the runs that came to their end, in nats a token."""
-    runs = [run for run in row.runs if run["task"] == task and run["status"] == "finished"]
-    found = [run["scores"].get(split, {}).get("nll") for run in runs]
+    found = [nll_of(run, split) for run in row.runs if run["task"] == task]
     there = [loss for loss in found if loss is not None]
-    return sum(there) / len(there) if there else None
+    return math.fsum(there) / len(there) if there else None
 
 
 def _numbers(source: stats.Summary | stats.Comparison | Evidence | None, *names: str) -> list[Any]:

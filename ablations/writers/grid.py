@@ -41,12 +41,12 @@ def difference_text(row: Row, column: Column) -> str:
 
 
 def interval_text(comparison: stats.Comparison | None, column: Column) -> str:
-    """A mean difference with its interval of 95 %."""
+    """A mean difference with its interval of 95 %, or the number of pairs where it has none."""
     if comparison is None:
         return NOTHING
     difference, decimals = comparison.difference, SCORES[column.score][1]
     if difference.low is None:
-        return f"{difference.mean:+.{decimals}f} (one pair)"
+        return f"{difference.mean:+.{decimals}f} ({'one pair' if difference.n == 1 else f'{difference.n} pairs'})"
     return f"{difference.mean:+.{decimals}f} [{difference.low:+.{decimals}f}, {difference.high:+.{decimals}f}]"
 
 

@@ -1,5 +1,7 @@
 """Every strategy at its own learning rate, chosen on validation."""
 
+import copy
+
 import pytest
 
 from ablations.tables import Column, rows
@@ -44,6 +46,43 @@ def test_a_rate_at_which_a_run_diverged_is_chosen_last():
     assert shared.best == "0.002" and shared.diverged == {"0.004": 1}
     alone = tuned(rows([*grid("shared", {0.004: 3.4}), lost, run("shared", 0.002, 0, None, status="diverged")]), "docs")
     assert alone[0].best == "0.004" and alone[0].diverged == {"0.002": 1, "0.004": 1}
+
+
+def test_a_mean_over_fewer_seeds_is_not_chosen_and_is_named():
+    few = [run("shared", 0.004, 0, 1.0)]  # the lowest loss of all
+    made = [*BASE, *grid("shared", {0.001: 3.7, 0.002: 3.6}), *few]
+    shared = tuned(rows(made), "docs")[1]
+    assert shared.best == "0.002" and shared.fewer == {"0.004": 1}
+    _, notes = text(made)
+    assert "Not in the choice, with fewer seeds than the best rate: shared at 0.004 (n=1)." in notes
+    alone = tuned(rows([*BASE, *few]), "docs")[1]
+    assert alone.best == "0.004" and alone.fewer == {}
+
+
+def test_failed_runs_are_not_tried():
+    failed = [run("shared", 0.004, seed, None, status="failed") for seed in range(3)]
+    made = [*BASE, *grid("shared", {0.001: 3.7, 0.002: 3.6}), *failed]
+    base, shared = tuned(rows(made), "docs")
+    assert (base.budget, shared.budget) == ((3, 9), (2, 6)) and shared.tried == ["0.001", "0.002"]
+    assert shared.edge, "nobody knows what 0.004 does"
+    table, notes = text(made)
+    assert table.body[1][1] == "2" and "not tried equally much" in notes
+
+
+def test_chosen_and_compared_on_one_split_there_is_no_interval():
+    made = [*BASE, *grid("shared", {0.001: 3.7, 0.002: 3.6})]
+    test, notes = text(made)
+    assert test.header[-1] == "Δ perplexity [95 %]" and test.body[1][-1].endswith("]")
+    assert "same split" not in notes
+    made = copy.deepcopy(made)
+    for one in made:
+        one["config"]["task"]["test"] = []
+    base, shared = tuned(rows(made), "docs")
+    found = at_their_best(shared, base, Column("token_perplexity", "docs", "valid"))
+    assert found.difference.n == 3 and found.difference.low is found.p is None
+    valid, notes = text(made)
+    assert valid.header[-1] == "Δ perplexity" and valid.body[1][-1] == "-0.60 (3 pairs)"
+    assert "Chosen and compared on the same split (valid): no interval, since the best of several is picked." in notes
 
 
 def text(runs):
