@@ -24,14 +24,13 @@ from itertools import product
 
 from ablations.config import SITES, RunConfig, SiteChoice, check_model
 from ablations.record.identity import strategy_name
-from models.budget import Budget, budget
+from models.budget import CLOSE, Budget, budget
 from models.config import ModelConfig, SitesConfig
 from models.projections.config import ProjectionConfig
 from models.projections.cost import cost
 from models.projections.memory import heads_changed, with_other_heads
 
 COSTS = {"params": ("parameters", "parameters beside the vocabulary"), "flops": ("flops_per_token", "FLOPs a token")}
-CLOSE = 0.005  # share of the baseline's cost: farther off a control would not be one
 REMEMBERING = ("decoder", "cross")  # sites that keep something of every token
 
 

@@ -9,6 +9,8 @@ from models.config import ModelConfig, PositionConfig, SitesConfig
 from models.projections.config import ProjectionConfig
 from models.projections.cost import Cost, cost
 
+CLOSE = 0.005  # costs that differ by no larger share are held equal: layers grow by whole units
+
 
 @dataclass(frozen=True)
 class Budget:

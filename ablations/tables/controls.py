@@ -2,8 +2,12 @@
 
 A strategy with fewer matrices is a smaller model. Where a study also has it at other sizes, those are its controls: as
 many parameters, as many FLOPs per token or as large a cache as the baseline's model, all but sizes being equal.
+
+Where several settings are within CLOSE, as in a model that is mostly vocabulary even a plain one may be, the one that
+was made for it (its records' `match`) stands for the control, then the one that comes nearest.
 """
 
+import math
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +16,8 @@ from ablations import stats
 from ablations.tables.columns import Column
 from ablations.tables.rows import Row, compared
 from ablations.tables.settings import flatten, general, identity_of, text_of
+from models.budget import CLOSE
 
-CLOSE = 0.005  # costs that differ by no larger share are equal: layers grow by whole units
 # Fields that say how large a part is, of a model or of a site.
 SIZES = ("d_model", "d_ff", "heads", "head_dim", "encoder_layers", "decoder_layers")
 SIZES += ("kv_heads", "value_head_dim", "score_width", "rank", "role_rank")
@@ -87,11 +91,11 @@ def _against(base: Row, others: list[Row], column: Column) -> list[Controls]:
             close = [row for row in candidates if _equal(row.budget(column.task), own, costs)]
             if control == "cache":
                 close = [row for row in close if not any(field.split(".")[-1] in WHOLE for field in changed[id(row)])]
-            best = min(
-                close,
-                key=lambda row: (row is not plain, _label(row) != label, len(changed[id(row)]), row.setting),
-                default=None,
-            )
+            found = [
+                (_label(row) != label, _off(row.budget(column.task), own, costs), len(changed[id(row)]), row)
+                for row in close
+            ]
+            best = min(found, key=lambda one: (*one[:3], one[3].setting), default=(None,))[-1]
             if best is not None:
                 ratio = best.budget(column.task)[costs[0]] / own[costs[0]]
                 matches[control] = Match(best, ratio, compared(best, base, column))
@@ -100,10 +104,17 @@ def _against(base: Row, others: list[Row], column: Column) -> list[Controls]:
 
 
 def _equal(budget: dict[str, Any], own: dict[str, Any], costs: tuple[str, ...]) -> bool:
-    there = [cost for cost in costs if own.get(cost)]
-    return costs[0] in there and all(
-        budget.get(cost) is not None and abs(budget[cost] / own[cost] - 1) <= CLOSE for cost in there
+    return bool(own.get(costs[0])) and _off(budget, own, costs) <= CLOSE
+
+
+def _off(budget: dict[str, Any], own: dict[str, Any], costs: tuple[str, ...]) -> float:
+    """The largest share by which a cost differs, of those that the baseline has; one not on record is far off."""
+    shares = (
+        abs(budget[cost] / own[cost] - 1) if budget.get(cost) is not None else math.inf
+        for cost in costs
+        if own.get(cost)
     )
+    return max(shares)
 
 
 def _without_sizes(row: Row) -> tuple[str, ...]:

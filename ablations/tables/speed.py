@@ -19,6 +19,7 @@ class Reached:
     never: int  # seeds that do not get there, those that diverged before among them
     few: int  # seeds with too few validations, of their own or of the baseline
     failed: int  # runs, which are not looked at
+    alone: dict[int, str]  # seeds left out -> what became of the baseline's run: "diverged", "failed" or "no run"
 
     @property
     def median(self) -> float | None:
@@ -35,9 +36,10 @@ def reached(table: list[Row], task: str) -> list[Reached]:
     for row in table:
         base = row if row.baseline else bases[row.against] if row.against else None
         if base is not None:
-            goals = {run["seed"]: points for run, points in _curves(base, task) if run["status"] == "finished"}
-            found.append(_reached(row, task, goals))
-    return [one for one in found if one.steps or one.never or one.few]
+            curves = _curves(base, task)
+            goals = {run["seed"]: points for run, points in curves if run["status"] == "finished"}
+            found.append(_reached(row, task, goals, {run["seed"]: run["status"] for run, _ in curves}))
+    return [one for one in found if one.steps or one.never or one.few or one.alone]
 
 
 def crossing(points: list[list[float]], goal: float) -> float | None:
@@ -52,21 +54,21 @@ def crossing(points: list[list[float]], goal: float) -> float | None:
     return None
 
 
-def _reached(row: Row, task: str, goals: dict[int, list[list[float]]]) -> Reached:
-    steps, never, few, failed = {}, 0, 0, 0
+def _reached(row: Row, task: str, goals: dict[int, list[list[float]]], became: dict[int, str]) -> Reached:
+    steps, never, few, failed, alone = {}, 0, 0, 0, {}
     for run, points in _curves(row, task):
         goal = goals.get(run["seed"])
         if run["status"] == "failed":
             failed += 1
         elif goal is None:
-            continue
+            alone[run["seed"]] = became.get(run["seed"], "no run")
         elif len(goal) < FEW or (len(points) < FEW and run["status"] == "finished"):
             few += 1
         elif (step := crossing(points, goal[-1][1])) is None:
             never += 1
         else:
             steps[run["seed"]] = step
-    return Reached(row, steps, never, few, failed)
+    return Reached(row, steps, never, few, failed, alone)
 
 
 def _curves(row: Row, task: str) -> list[tuple[Record, list[list[float]]]]:

@@ -12,9 +12,11 @@ def speed_grids(table: list[Row], runs: list[Record], baseline: str) -> list[Gri
         found = reached(table, task)
         title = f"Steps to the baseline's loss: {task}"
         if not any(one.steps or one.never for one in found):
-            if found:
-                note = f"Too few validations on record: a run needs {FEW} or more (trainer.eval_every)."
-                grids.append(Grid(title, [], [], [note]))
+            notes = []
+            if any(one.few for one in found):
+                notes.append(f"Too few validations on record: a run needs {FEW} or more (trainer.eval_every).")
+            if notes := [*notes, *_alone(found, baseline)]:
+                grids.append(Grid(title, [], [], notes))
             continue
         own = {one.row.setting: one.median for one in found if one.row.baseline}
         few = sum(one.few for one in found)
@@ -28,9 +30,23 @@ def speed_grids(table: list[Row], runs: list[Record], baseline: str) -> list[Gri
             notes.append(f"Left out, with fewer than {FEW} validations on record: {plural(few, 'run')}.")
         if failed := sum(one.failed for one in found):
             notes.append(f"Failed, and not looked at: {plural(failed, 'run')}.")
+        notes += _alone(found, baseline)
         body = [_line(one, own) for one in found]
         grids.append(Grid(title, ["setting", "median step", "× the baseline's", "reached", "not reached"], body, notes))
     return grids
+
+
+def _alone(found: list[Reached], baseline: str) -> list[str]:
+    """The seeds whose baseline has no loss in the end."""
+    named = [
+        f"{one.row.setting} seed {', '.join(f'{seed} ({what})' for seed, what in sorted(one.alone.items()))}"
+        for one in found
+        if one.alone
+    ]
+    count = plural(sum(len(one.alone) for one in found), "run")
+    return [f"Left out, as no run of {baseline} with their seed came to its end: {count}: {'; '.join(named)}."] * bool(
+        named
+    )
 
 
 def _line(one: Reached, own: dict) -> list[str]:

@@ -68,6 +68,19 @@ def test_where_two_settings_would_do_the_one_that_was_made_for_it_counts():
     assert one.matches["parameters"].row.setting.fields()["model.d_ff"] == "81"
 
 
+def test_a_trained_control_does_not_vanish_behind_a_plain_model_that_is_mostly_vocabulary():
+    """As it is the model is within 0.5 % of the baseline's, whose vocabulary is most of both."""
+    base, plain = runs("separate", 64, 100_000, 3000, 128, 40), runs("shared", 64, 99_600, 2500, 64, 45)
+    asked = runs("shared", 80, 100_010, 2800, 64, 43, label="params")
+    (one,) = controls(rows([*base, *plain, *asked]), [COLUMN])
+    sizes = {name: match.row.setting.fields()["model.d_ff"] for name, match in one.matches.items()}
+    assert sizes == {AS_IS: "64", "parameters": "80"}
+    for run in asked:
+        run["config"]["match"] = "flops"  # trained once for two controls, under the name of the other
+    (one,) = controls(rows([*base, *plain, *asked]), [COLUMN])
+    assert one.matches["parameters"].row.setting.fields()["model.d_ff"] == "80", "it is nearer"
+
+
 def test_another_learning_rate_is_another_comparison():
     others = [
         runs("shared", 80, 1000, 3000, 64, 43, optim__lr=0.5),

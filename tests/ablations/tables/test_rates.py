@@ -102,7 +102,7 @@ def test_unequal_budgets_and_edges_are_said():
 def test_diverged_and_failed_runs_are_counted():
     runs = [*BASE, run("shared", 0.002, 0, 3.0), run("shared", 0.004, 0, None, status="diverged")]
     grid, _ = text([*runs, run("shared", 0.001, 1, None, status="failed")])
-    assert grid.body[1][:6] == ["shared", "3", "0.002", "3.0000", "0.004 (1)", "1"]
+    assert grid.body[1][:6] == ["shared", "2", "0.002", "3.0000", "0.004 (1)", "1"]
 
 
 def test_one_rate_is_no_choice():

@@ -3,7 +3,7 @@
 import pytest
 
 from ablations.tables import rows
-from ablations.tables.costs import costs, machines
+from ablations.tables.costs import costs, machine_in_words, machines
 from ablations.tables.speed import crossing, reached
 from ablations.writers.costs import cost_grids
 from ablations.writers.speed import speed_grids
@@ -45,6 +45,27 @@ def test_never_is_later_than_any_step_and_failed_runs_do_not_count():
     assert "Failed, and not looked at: 1 run." in speed_grids(rows(with_failed), with_failed, "separate")[0].notes
     grid = speed_grids(rows(runs), runs, "separate")[0]
     assert grid.body[1] == ["shared", "not reached", "—", "1", "2"]
+
+
+def test_seeds_whose_baseline_diverged_are_counted_and_named():
+    runs = [trained("separate", 0, 4, 3), trained("separate", 1, 9, status="diverged"), trained("shared", 0, 4, 2)]
+    runs += [trained("shared", 1, 4, 2), trained("shared", 2, 4, 2)]
+    base, shared = reached(rows(runs), "docs")
+    assert base.alone == {1: "diverged"} and shared.alone == {1: "diverged", 2: "no run"} and shared.steps == {0: 15}
+    (grid,) = speed_grids(rows(runs), runs, "separate")
+    assert grid.notes[-1] == (
+        "Left out, as no run of separate with their seed came to its end: 3 runs: separate seed 1 (diverged); "
+        "shared seed 1 (diverged), 2 (no run)."
+    )
+    only = [run for run in runs if run["seed"] == 1]
+    (grid,) = speed_grids(rows(only), only, "separate")
+    assert not grid.body and len(grid.notes) == 1 and "2 runs" in grid.notes[0], "and not too few validations"
+
+
+def test_the_machine_in_words():
+    run = measured("separate", 0, 1.0, threads=2, processes=3)
+    assert machine_in_words(run) == "cpu A, 2 threads, 3 processes"
+    assert machine_in_words({}) == "a machine that is not on record"
 
 
 def test_a_diverged_run_beside_a_baseline_that_nobody_validated():
