@@ -1,6 +1,7 @@
 """What two processes find is what one finds."""
 
 import os
+import sys
 import threading
 
 import pytest
@@ -27,6 +28,43 @@ def test_both_halves_are_done_and_the_second_comes_back():
 @pytest.mark.parametrize("wrong", [lambda: 1 / 0, lambda: object(), lambda: os._exit(3)])
 def test_a_fork_that_fails_comes_to_nothing(wrong):
     assert halves.both(lambda: None, wrong) is None
+
+
+def free_descriptors():
+    """The lowest numbers that no open file has."""
+    found = [os.dup(0) for _ in range(3)]
+    for number in found:
+        os.close(number)
+    return found
+
+
+def refuse(*_):
+    raise BlockingIOError(11, "Resource temporarily unavailable")
+
+
+def no_thread(_):
+    raise RuntimeError("can't start new thread")
+
+
+@pytest.mark.parametrize(
+    ("where", "name", "lack"), [(os, "pipe", refuse), (os, "fork", refuse), (threading.Thread, "start", no_thread)]
+)
+def test_a_machine_with_nothing_to_spare_does_the_first_half_and_keeps_no_pipe(monkeypatch, where, name, lack):
+    done, opened = [], free_descriptors()
+    with monkeypatch.context() as poor:
+        poor.setattr(where, name, lack)
+        assert halves.both(lambda: done.append(1), lambda: "x" * 10**6) is None
+    assert done == [1] and free_descriptors() == opened
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+def test_a_system_without_forks_does_without(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    assert halves.worth_it(halves.ENOUGH) == (threading.active_count() == 1)
+    monkeypatch.delattr(os, "fork")
+    assert not halves.worth_it(halves.ENOUGH)
 
 
 def test_what_goes_wrong_here_is_raised_here_and_leaves_no_process():
