@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from ablations.figures.canvas import Drawing, legend, legend_height, nothing
 from ablations.figures.material import Material
 from ablations.figures.style import NARROW, looks
-from ablations.tables.rates import Tuned, tuned
+from ablations.tables.rates import tuned
 
 
 def draw(material: Material) -> Iterator[Drawing]:
     """Mean over seeds, the range of the seeds as a band; at the upper edge the runs that diverged, with their number.
 
-    The best rate is that of the tables: the lowest mean among rates at which no run diverged, if there is one.
+    The best rate is that of the tables: the lowest mean among rates of the most seeds where no run diverged, if there is
+    such a one.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, NullLocator
@@ -25,7 +26,7 @@ def draw(material: Material) -> Iterator[Drawing]:
     panel = figure.subplots()
     sentences = ["Validation loss over the learning rate, mean over seeds with their range as a band."]
     for name, one in groups.items():
-        found, look = losses(one), shown[name]
+        found, look = {rate: list(by_seed.values()) for rate, by_seed in one.by_seed.items()}, shown[name]
         rates = [float(rate) for rate in found]
         panel.plot(rates, [one.losses[rate] for rate in found], label=name, **look.line)
         low, high = ([end(values) for values in found.values()] for end in (min, max))
@@ -50,13 +51,3 @@ def draw(material: Material) -> Iterator[Drawing]:
             sentences.append(f"{name}: {lost} diverged at {rate}.")
     legend(figure, [panel], NARROW)
     yield Drawing(figure, f"Validation loss by learning rate ({material.task})", " ".join(sentences))
-
-
-def losses(one: Tuned) -> dict[str, list[float]]:
-    """Rate -> the validation loss of each run that came to one, in nats."""
-    runs = {rate: [run for run in one.rows[rate].runs if run["task"] == one.task] for rate in one.losses}
-    finished = {
-        rate: [run["scores"]["valid"]["nll"] for run in found if run["status"] == "finished"]
-        for rate, found in runs.items()
-    }
-    return {rate: [loss for loss in found if loss is not None] for rate, found in finished.items()}

@@ -12,9 +12,8 @@ from ablations.files import CONF
 from ablations.report.parts import Record, Study
 from ablations.report.runs import seconds
 from ablations.tables import planned
-from ablations.writers.grid import NOTHING
-
-MANY = (("processes", "process", "es"), ("threads", "thread", "s"))
+from ablations.tables.costs import machine_in_words
+from ablations.writers.grid import listed, margins_in_words, plural
 
 
 @dataclass(frozen=True)
@@ -82,19 +81,14 @@ def about(runs: list[Record]) -> dict[str, str]:
 
 def margin(said: dict[str, Any]) -> str:
     """What the study called small before its first run."""
-    sizes = []
-    if said.get("margin_bleu") is not None:
-        sizes.append(f"{said['margin_bleu']:g} BLEU")
-    if said.get("margin_perplexity") is not None:
-        sizes.append(f"{100 * said['margin_perplexity']:g} % of perplexity")
-    return " and ".join(sizes) or str(said.get("without_margin") or "none was fixed")
+    return listed(margins_in_words(said)) or str(said.get("without_margin") or "none was fixed")
 
 
 def counts(runs: list[Record]) -> str:
     """Such as "18 runs: 17 finished, 1 diverged"."""
     by_status = Counter(run["status"] for run in runs)
     words = [f"{by_status[status]} {status}" for status in records.STATUSES if by_status[status]]
-    return f"{len(runs)} run{'' if len(runs) == 1 else 's'}" + (f": {', '.join(words)}" if words else "")
+    return plural(len(runs), "run") + (f": {', '.join(words)}" if words else "")
 
 
 def took(runs: list[Record]) -> str:
@@ -116,15 +110,5 @@ def duration(length: float) -> str:
 
 def machines(runs: list[Record]) -> list[str]:
     """The machines of the runs in words, each once, with the number of its runs."""
-    found = Counter(_machine(run.get("machine") or {}) for run in runs)
-    return [f"{name} ({count} run{'' if count == 1 else 's'})" for name, count in sorted(found.items())]
-
-
-def _machine(machine: dict[str, Any]) -> str:
-    if not machine:
-        return "not on record"
-    name = str(machine.get("name") or machine.get("device") or NOTHING)
-    parts = [
-        f"{machine[key]} {word}{'' if machine[key] == 1 else ending}" for key, word, ending in MANY if machine.get(key)
-    ]
-    return ", ".join([name, *parts, *([str(machine["device"])] if machine.get("device") else [])])
+    found = Counter(map(machine_in_words, runs))
+    return [f"{name} ({plural(count, 'run')})" for name, count in sorted(found.items())]

@@ -57,6 +57,13 @@ def margin_text(column: Column, margin: float | None) -> str:
     return f"{100 * math.expm1(margin):.4g} %" if column.ratio else f"{margin:g} {SCORES[column.score][0]}"
 
 
+def margins_in_words(study: dict[str, Any]) -> list[str]:
+    """What a study called small before its first run, such as `0.5 BLEU` and `1 % of perplexity`."""
+    bleu, share = study.get("margin_bleu"), study.get("margin_perplexity")
+    found = [] if bleu is None else [f"{bleu:g} BLEU"]
+    return found if share is None else [*found, f"{100 * share:g} % of perplexity"]
+
+
 def scale_text(column: Column, size: float | None) -> str:
     """A difference on the scale of the tests: of a perplexity in percent of it."""
     if size is None:

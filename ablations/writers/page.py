@@ -15,7 +15,7 @@ from ablations.writers.controls import control_grids
 from ablations.writers.costs import cost_grids
 from ablations.writers.details import detail_grids
 from ablations.writers.differences import comparison_grids
-from ablations.writers.grid import Grid, listed
+from ablations.writers.grid import Grid, listed, margins_in_words
 from ablations.writers.headlines import headline_grid
 from ablations.writers.power import power_grids
 from ablations.writers.rates import rate_grids
@@ -92,10 +92,7 @@ def _about(runs: list[Record]) -> list[str]:
     sentences = []
     for study in studies.values():
         sentences += [f"{key.capitalize()}: {study[key]}" for key in ("question", "prediction") if study.get(key)]
-        if study.get("margin_bleu") is not None:
-            sentences.append(f"Costs little, if within {study['margin_bleu']:g} BLEU.")
-        if study.get("margin_perplexity") is not None:
-            sentences.append(f"Costs little, if within {100 * study['margin_perplexity']:g} % of perplexity.")
+        sentences += [f"Costs little, if within {margin}." for margin in margins_in_words(study)]
     return sentences
 
 

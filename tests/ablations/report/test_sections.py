@@ -6,9 +6,9 @@ import pytest
 
 from ablations import figures, tables
 from ablations import record as records
-from ablations.report import answer, curves, maps, runs, safe, scores, translations
+from ablations.report import answer, curves, maps, runs, safe, scores, studies, translations
 from ablations.report.parts import load, mark, of_runs
-from ablations.tables.costs import costs
+from ablations.tables.costs import costs, machines
 from tests.ablations.make import D2, make_record
 from tests.ablations.report import make
 
@@ -223,6 +223,27 @@ def test_an_error_in_the_words_of_the_answer_is_no_refusal_of_the_runs(monkeypat
     monkeypatch.setattr(answer, "in_words", broken)
     with pytest.raises(ValueError, match="a slip in the code"):
         answer.answer([of_runs("wikitext2", runs)])
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"margin_bleu": 0.5, "margin_perplexity": 0.01}, "0.5 BLEU and 1 % of perplexity"),
+        ({"margin_perplexity": 0.02, "without_margin": "unused"}, "2 % of perplexity"),
+        ({"without_margin": "a look around"}, "a look around"),
+        ({}, "none was fixed"),
+    ],
+)
+def test_a_margin_in_words(said, words):
+    assert studies.margin(said) == words
+
+
+def test_machines_are_told_as_in_the_tables_of_costs():
+    threads = [{"name": "a", "device": "cpu", "threads": number} for number in (2, 1, 2)]
+    made = [make_record(seed=seed) | {"machine": machine} for seed, machine in enumerate([*threads, {}])]
+    told, _ = machines(of_runs("demo", made).table, "docs")
+    counted = zip(told, ("1 run", "2 runs", "1 run"), strict=True)  # the last is on no record
+    assert sorted(studies.machines(made)) == sorted(f"{name} ({count})" for name, count in counted)
 
 
 def test_settings_have_the_looks_of_the_figures(study):
