@@ -11,8 +11,8 @@ from ablations.tables.rates import tuned
 def draw(material: Material) -> Iterator[Drawing]:
     """Mean over seeds, the range of the seeds as a band; at the upper edge the runs that diverged, with their number.
 
-    The best rate is that of the tables: the lowest mean among rates of the most seeds where no run diverged, if there is
-    such a one.
+    The best rate is that of the tables: the lowest mean among rates of the most seeds where no run diverged, if there
+    is such a one.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, NullLocator
