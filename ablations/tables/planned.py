@@ -3,6 +3,9 @@
 Told from the file's own words, as far as a record can be held against them: composing every study would take seconds.
 Where the file does not say plainly, or there is none, the records speak for themselves: a setting should have the
 seeds that others of its task have.
+
+Controls (`match`) are no words of a record's identity: a run that is the same under two of them is trained once, under
+the name of one. Those are told from what models cost, as `ablations.match` chooses their sizes.
 """
 
 import itertools
@@ -11,11 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from ablations.files import CONF, read_yaml
+from ablations.tables.baseline import baseline_of
 from ablations.tables.columns import Record
+from ablations.tables.controls import CONTROLS, SIZES
 from ablations.tables.rows import Row
-from ablations.tables.settings import identity_of, text_of
+from ablations.tables.settings import flatten, identity_of, text_of
 
-MATCH = "match"  # no part of a run's identity: one that is the same under two controls is trained once
+MATCH = "match"
+AS_IT_IS = "none"
+COSTS = {label: costs for costs, label in CONTROLS.values()}
 # Groups whose choice has a name in the config, or a place that says as much.
 GROUPS = {"task": "task.name", "model": "model.name", "optim": "optim.name", "position": "position.kind"}
 
@@ -27,17 +34,70 @@ def missing(study: str, runs: list[Record], table: list[Row], conf: Path = CONF)
         return _beside_others(table)
     lacking, count = defaultdict(list), 0
     words = [name for name in plan if name not in ("seed", MATCH)]
-    there = {(*(_said(run, name, words) for name in words), str(run["seed"])) for run in runs}
+    there: dict[tuple[str, ...], list[Record]] = defaultdict(list)
+    for run in runs:
+        there[*(_said(run, name, words) for name in words), str(run["seed"])].append(run)
+    baseline = baseline_of(runs) if MATCH in plan and runs else None
+    others = [name for name in words if not _of_sites(name)]
+    bases = {
+        tuple(_said(run, name, words) for name in others): run
+        for run in runs
+        if set(run["sites"].values()) == {baseline} and run.get("budget")
+    }
     for *values, seed in itertools.product(*(plan[name] for name in words), plan["seed"]):
-        count += 1
-        if (*map(_plain, values), seed) not in there:
-            lacking[", ".join(f"{name}={value}" for name, value in zip(words, values, strict=True))].append(seed)
+        found = there.get((*map(_plain, values), seed), [])
+        at_baseline = all(value == baseline for name, value in zip(words, values, strict=True) if _of_sites(name))
+        base = bases.get(tuple(_plain(v) for name, v in zip(words, values, strict=True) if name in others))
+        controls = [""] if MATCH not in plan or at_baseline else plan[MATCH]  # the baseline is its own control
+        count += len(controls)
+        for control in controls:
+            if not any(not control or _stands_for(control, run, base) for run in found):
+                said = [*zip(words, values, strict=True), *([(MATCH, control)] if control else [])]
+                lacking[", ".join(f"{name}={value}" for name, value in said)].append(seed)
     if not lacking:
         return None
     some = [f"{name or 'each setting'} seed {', '.join(seeds)}" for name, seeds in lacking.items()]
     without = sum(map(len, lacking.values()))
-    aside = ", controls not counted," if MATCH in plan else ""
+    aside = ", each control counted," if MATCH in plan else ""
     return _sentence(f"{without} of {count} planned runs{aside} {'has' if without == 1 else 'have'} no record", some)
+
+
+def _of_sites(name: str) -> bool:
+    return name.split("@")[0] == "projection"
+
+
+def _stands_for(control: str, run: Record, base: Record | None) -> bool:
+    """Whether a run is what its study calls for under a control, or as it is; without a baseline by its label alone."""
+    label = run["config"].get(MATCH) or AS_IT_IS
+    if label == control or base is None or not run.get("budget"):
+        return label == control
+    own, other = _sizes(run), _sizes(base)
+    changed = {name for name in {**own, **other} if own.get(name) != other.get(name)}
+    if control == "cache":
+        return not changed & {"d_ff", "d_model"} and all(
+            run["budget"].get(cost) == base["budget"].get(cost) for cost in COSTS[control]
+        )
+    if label == "cache" or not changed <= ({"d_ff"} if control in COSTS else set()):
+        return False
+    if control not in COSTS:
+        return control == AS_IT_IS
+    (cost,) = COSTS[control]
+    costs = run["budget"].get(cost), base["budget"].get(cost)
+    return None not in costs and 2 * abs(costs[0] - costs[1]) <= _unit(run, cost)  # the nearest there is
+
+
+def _sizes(run: Record) -> dict[str, str]:
+    """Of the whole model: those of a site belong to its strategy."""
+    return {name: text_of(value) for name, value in flatten(identity_of(run)["model"]) if name in SIZES}
+
+
+def _unit(run: Record, cost: str) -> int:
+    """What one more in model.d_ff costs."""
+    model, kind = run["config"]["model"], run["kind"]
+    layers = (kind != "language_modeling") * model["encoder_layers"] + (kind != "classification") * model[
+        "decoder_layers"
+    ]
+    return layers * (4 * model["d_model"] if cost == "flops_per_token" else 2 * model["d_model"] + model["bias"])
 
 
 def _beside_others(table: list[Row]) -> str | None:

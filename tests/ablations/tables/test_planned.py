@@ -76,10 +76,43 @@ def test_without_a_file_too(tmp_path):
     assert told(runs, tmp_path) is None
 
 
-def test_controls_are_no_runs_of_their_own(conf):
+def sized(strategy, parameters, cache=64, label=None, **overrides):
+    """A language model of 2 layers, 32 wide: one more in d_ff is 2 * (2 * 32 + 1) = 130 parameters, or 256 FLOPs."""
+    run = make_record(strategy, match=label, **overrides)
+    run["budget"] |= {"parameters": parameters, "flops_per_token": 2 * parameters, "cache_numbers_per_token": cache}
+    return run
+
+
+BASE, AS_IT_IS = sized("separate", 50_000, 128), sized("shared", 46_000)
+
+
+def test_a_control_that_is_not_trained_is_missing(conf):
+    folder = conf(projection="separate,shared", match="none,params,cache", seed="0")
+    assert told([BASE, AS_IT_IS], folder) == (
+        "Partial: 2 of 4 planned runs, each control counted, have no record: projection=shared, match=params seed 0; "
+        "projection=shared, match=cache seed 0."
+    )
+    wide = sized("shared", 50_060, model__d_ff=95)
+    eight = {**SITE, "name": "shared", "tie": "qkv", "kv_heads": 8}
+    heads = sized("shared", 48_000, 128, label="cache", sites__decoder=eight)
+    assert told([BASE, AS_IT_IS, wide, heads], folder) is None
+    assert told([BASE, AS_IT_IS, wide, {**heads, "config": {**heads["config"], "match": None}}], folder) is None
+    assert "1 of 4" in told([BASE, wide, heads], folder) and "match=none" in told([BASE, wide], folder)
+
+
+def test_near_is_a_control_only_where_there_is_no_nearer(conf):
+    """Another unit of d_ff would bring 130 parameters: 66 too few are not the nearest there is, though 0.13 % off."""
     folder = conf(projection="separate,shared", match="none,params", seed="0")
-    assert told([make_record(name) for name in ("separate", "shared")], folder) is None
-    assert "1 of 2 planned runs, controls not counted, has no record" in told([make_record("separate")], folder)
+    assert "match=params" in told([BASE, sized("shared", 49_934)], folder)
+    assert told([BASE, sized("shared", 49_936)], folder) is None
+    assert told([BASE, AS_IT_IS, sized("shared", 49_700, label="params", model__d_ff=90)], folder) is None, "it says so"
+
+
+def test_a_run_may_be_several_controls_and_the_baseline_is_its_own(conf):
+    folder = conf(projection="separate,shared", match="none,params,flops", seed="0")
+    assert told([BASE, AS_IT_IS, sized("shared", 50_000, label="params", model__d_ff=95)], folder) is None
+    sentence = told([AS_IT_IS], folder)
+    assert "projection=separate seed 0" in sentence and "3 of 4" in sentence, "controls of what is not there"
 
 
 def test_many_are_counted(conf):
