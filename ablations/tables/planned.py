@@ -46,7 +46,8 @@ def missing(study: str, runs: list[Record], table: list[Row], conf: Path = CONF)
     }
     for *values, seed in itertools.product(*(plan[name] for name in words), plan["seed"]):
         found = there.get((*map(_plain, values), seed), [])
-        at_baseline = all(value == baseline for name, value in zip(words, values, strict=True) if _of_sites(name))
+        at_sites = {value for name, value in zip(words, values, strict=True) if _of_sites(name)}
+        at_baseline = (set(found[0]["sites"].values()) if found else at_sites) == {baseline}
         base = bases.get(tuple(_plain(v) for name, v in zip(words, values, strict=True) if name in others))
         controls = [""] if MATCH not in plan or at_baseline else plan[MATCH]  # the baseline is its own control
         count += len(controls)
@@ -68,9 +69,9 @@ def _of_sites(name: str) -> bool:
 
 def _stands_for(control: str, run: Record, base: Record | None) -> bool:
     """Whether a run is what its study calls for under a control, or as it is; without a baseline by its label alone."""
-    label = run["config"].get(MATCH) or AS_IT_IS
+    label = run["config"].get(MATCH)  # none where the run is older than controls
     if label == control or base is None or not run.get("budget"):
-        return label == control
+        return (label or AS_IT_IS) == control
     own, other = _sizes(run), _sizes(base)
     changed = {name for name in {**own, **other} if own.get(name) != other.get(name)}
     if control == "cache":

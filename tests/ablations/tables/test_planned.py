@@ -118,3 +118,9 @@ def test_a_run_may_be_several_controls_and_the_baseline_is_its_own(conf):
 def test_many_are_counted(conf):
     folder = conf(projection=",".join(f"p{i}" for i in range(20)), seed="0")
     assert told([make_record("separate")], folder).endswith("and 15 more settings.")
+
+
+def test_controls_of_one_strategy_that_the_file_does_not_sweep(conf):
+    folder = conf(match="none,params", seed="0")
+    assert "1 of 2" in told([AS_IT_IS], folder)
+    assert told([AS_IT_IS, sized("shared", 50_000, label="params", model__d_ff=95)], folder) is None
