@@ -16,7 +16,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from ablations.compose import CONF, compose, from_hydra, matched
+from ablations.compose import CONF, compose, from_hydra
 from ablations.config import RunConfig, check
 from ablations.errors import one_run, shell
 from ablations.help import help_text
@@ -30,7 +30,7 @@ def main() -> None:
         train()
     else:
         with one_run():
-            one(compose(words), words)
+            one(compose(words, print), words)
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
@@ -38,14 +38,12 @@ def train(cfg: DictConfig) -> float | None:
     """What Hydra is asked to do with flags, or by a study; returns the validation metric to a sweeper."""
     overrides = cast(list[str], OmegaConf.to_container(HydraConfig.get().overrides.task))  # list() would resolve ${...}
     with one_run():
-        return one(from_hydra(cfg, overrides), overrides)
+        return one(from_hydra(cfg, overrides, print), overrides)
 
 
 def one(config: RunConfig, overrides: list[str]) -> float | None:
     """One run, from its configuration to its record."""
     check(config)
-    if change := matched(config):
-        print(change)
     if config.cluster.kind != "local":
         from ablations.sweep.launch import launch
         from ablations.sweep.plan import sign

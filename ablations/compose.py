@@ -7,7 +7,7 @@ import functools
 import itertools
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields, is_dataclass, replace
 from typing import Any, cast
@@ -27,11 +27,19 @@ from models.projections.config import ProjectionConfig
 
 ConfigStore.instance().store(name="schema", node=RunConfig)
 
+Tell = Callable[
+    [str], object
+]  # is given, as a sentence, what `match` changes in a run; nothing where it changes nothing
 
-def compose(overrides: Sequence[str]) -> RunConfig:
-    """The run that `python train.py <overrides>` would do, for scripts and tests; not checked yet, see `check`."""
+
+def untold(_: str) -> None:
+    """For scripts and tests: the sizes are in the run."""
+
+
+def compose(overrides: Sequence[str], tell: Tell = untold) -> RunConfig:
+    """The run that `python train.py <overrides>` would do; not checked yet, see `check`."""
     with _hydra():
-        return from_hydra(hydra.compose("config", overrides=list(overrides)), overrides)
+        return from_hydra(hydra.compose("config", overrides=list(overrides)), overrides, tell)
 
 
 def cells(overrides: Sequence[str]) -> list[list[str]]:
@@ -39,7 +47,7 @@ def cells(overrides: Sequence[str]) -> list[list[str]]:
     return [list(cell) for cell in itertools.product(*_choices(overrides))]
 
 
-def compose_cells(overrides: Sequence[str]) -> Iterator[tuple[list[str], RunConfig]]:
+def compose_cells(overrides: Sequence[str], tell: Tell = untold) -> Iterator[tuple[list[str], RunConfig]]:
     """Every run that `python train.py <overrides>` would do: its own overrides, and what `compose` makes of them.
 
     Runs that differ in plain values alone, such as seeds, are composed once (0.1 s) and the values put in (0.01 s).
@@ -68,7 +76,7 @@ def compose_cells(overrides: Sequence[str]) -> Iterator[tuple[list[str], RunConf
                 except OmegaConfBaseException:
                     hydra.compose("config", overrides=cell)  # refuses it too, in the words of every other mistake
                     raise
-                run = _to_run(cfg, cell)
+                run = _to_run(cfg, cell, tell)
             yield cell, run
 
 
@@ -107,28 +115,24 @@ def _plain_value(override: Override) -> bool:
     return change and not isinstance(override.value(), dict | list)
 
 
-def from_hydra(cfg: DictConfig, overrides: Sequence[str] = ()) -> RunConfig:
+def from_hydra(cfg: DictConfig, overrides: Sequence[str] = (), tell: Tell = untold) -> RunConfig:
     """Plain dataclasses from a composed config, every reference resolved.
 
     Raises ValueError for a key nobody reads, which Hydra accepts with a `+`, and for an override of a site that has no
     strategy of its own, which would write through to all sites.
     """
     _refuse_unread(cfg)
-    return _to_run(cfg, overrides)
+    return _to_run(cfg, overrides, tell)
 
 
-def matched(run: RunConfig) -> str:
-    """What `match` has changed in a run that was composed, as a sentence; empty where it has changed nothing."""
-    return vars(run).get("matched", "")  # beside its fields: no part of the run
-
-
-def _to_run(cfg: DictConfig, overrides: Sequence[str]) -> RunConfig:
+def _to_run(cfg: DictConfig, overrides: Sequence[str], tell: Tell) -> RunConfig:
     run = _settled(cfg, overrides)
     one_of("match", run.match, MATCHES)
     if run.match != "none":
         from ablations.match import resolve
 
-        vars(run)["matched"] = resolve(run, replace(_strategy(run.study.baseline)))
+        if change := resolve(run, replace(_strategy(run.study.baseline))):
+            tell(change)
     return run
 
 

@@ -20,12 +20,10 @@ class Cells(Sweeper):
 
     def sweep(self, arguments: Sequence[str]) -> None:
         """Launches every combination of the overrides."""
-        from ablations.compose import matched
         from ablations.sweep.launch import launch
         from ablations.sweep.plan import plan
 
-        cells = plan([*self.hydra_overrides, *arguments])
-        for change in dict.fromkeys(matched(cell.config) for cell in cells):
-            if change:
-                print(change)
+        changes: dict[str, None] = {}  # the same for every seed, and said once
+        cells = plan([*self.hydra_overrides, *arguments], changes.setdefault)
+        print("".join(f"{change}\n" for change in changes), end="")
         launch(cells)

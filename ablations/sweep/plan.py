@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ablations import record
-from ablations.compose import CONF, cell_named, compose_cells, to_plain
+from ablations.compose import CONF, Tell, cell_named, compose_cells, to_plain, untold
 from ablations.config import RunConfig, check
 from ablations.files import read_yaml
 
@@ -40,14 +40,14 @@ class Cell:
         return record.label(self.plain)
 
 
-def plan(overrides: Sequence[str]) -> list[Cell]:
+def plan(overrides: Sequence[str], tell: Tell = untold) -> list[Cell]:
     """The runs of `python train.py <overrides>`, each once, in order.
 
     Raises ValueError at the first mistake in any of them: a wrong choice or value, a study without its margin, a study
     whose name another file has, too, or whose records another version wrote.
     """
     checked = []  # all of them, before one asks the machine for its precision and waits for torch
-    for own, config in compose_cells(overrides):
+    for own, config in compose_cells(overrides, tell):
         with cell_named(own):
             check(config)
             _check_margin(config)
