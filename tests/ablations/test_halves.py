@@ -21,7 +21,9 @@ def test_both_halves_are_done_and_the_second_comes_back():
     done = []
     assert halves.both(lambda: done.append(1), lambda: ([os.getpid()], {"a": "ä" * 10**6})) != ([os.getpid()], {})
     assert done == [1]
-    pids, text = halves.both(lambda: None, lambda: ([os.getpid()], "x" * 10**7))
+    found = halves.both(lambda: None, lambda: ([os.getpid()], "x" * 10**7))
+    assert found is not None
+    pids, text = found
     assert pids != [os.getpid()] and len(text) == 10**7, "more than a pipe holds"
 
 
