@@ -2,7 +2,8 @@
 
 python scripts/compare.py                            all studies -> results/comparisons/<study>.md, .csv, .tex
 python scripts/compare.py --study demo               one study
-python scripts/compare.py --study demo --split test  on this split alone; may be given several times
+python scripts/compare.py --study demo --split test  on this split alone -> results/comparisons/demo-test.md, ...;
+                                                     may be given several times
 
 From records alone: those whose runs kept what their scores are sums of, sentence by sentence or window by window.
 """
@@ -27,16 +28,20 @@ def main() -> None:
     given = parser.parse_args()
     from ablations import comparisons
 
-    failed = False
-    for study in record.asked(given.results, given.study):
+    studies, failed = record.asked(given.results, given.study), False
+    having = comparisons.having(given.results, studies, given.split) if given.split and studies else studies
+    for study in studies:
+        if study not in having:
+            print(f"{study}: not scored on {' or '.join(given.split)}, nothing to compare")
+            continue
         try:
             written = comparisons.write(given.results, study, given.split)
         except ValueError as error:
             tell(f"study {study}: {error}")
             failed = True
             continue
-        told = ", ".join(map(str, written))
-        print(f"{study}: {told or 'no setting and its baseline have units of a common seed: nothing to compare'}")
+        told = ", ".join(map(str, written)) or comparisons.nothing(given.results, study, given.split)
+        print(f"{study}: {told}")
     if failed:
         sys.exit(1)
 

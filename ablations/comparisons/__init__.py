@@ -5,12 +5,13 @@
 
 # ruff: noqa: F401
 
-from ablations.comparisons.page import write
+from ablations.comparisons.page import having, nothing, write
 from ablations.comparisons.pairs import (
     Between,
     Over,
     Pairs,
     between_checkpoints,
+    one_unit,
     over_seeds_and_units,
     pairs_of,
     without_units,

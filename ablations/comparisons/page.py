@@ -2,7 +2,6 @@
 
 import csv
 import io
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from ablations.comparisons.pairs import (
     Over,
     Pairs,
     between_checkpoints,
+    one_unit,
     over_seeds_and_units,
     pairs_of,
     seed_of,
@@ -21,10 +21,10 @@ from ablations.comparisons.pairs import (
 from ablations.files import write_text
 from ablations.stats import checkpoints, crossed
 from ablations.stats.corpus import BLEU
-from ablations.tables import KINDS, SCORES, Column, Record
-from ablations.writers import Grid, baseline_of, latex, markdown
+from ablations.tables import KINDS, Column, Record, baseline_of
+from ablations.writers import Grid, latex, markdown
+from ablations.writers.grid import NOTHING, change_text, listed, margin_text, p_text, plural, with_interval
 
-NOTHING = "—"
 UNITS = dict(zip(KINDS, ("sentences", "examples", "stretches of text"), strict=True))
 FIELDS = ["table", "task", "split", "score", "setting", "against", "seeds", "units", "difference", "low", "high", "p"]
 FIELDS += ["p_holm", "error", "degrees", "share_of_seeds", "hierarchical_low", "hierarchical_high", "hierarchical_p"]
@@ -36,34 +36,84 @@ Table = tuple[Column, list[Over], dict[str, list[Between]]]
 def write(results: str | Path, study: str, splits: Sequence[str] | None = None) -> list[Path]:
     """Writes `<results>/comparisons/<study>.md`, `.csv` and `.tex` from the records of a study; returns their paths.
 
-    `splits`: these alone. None are written where no setting and its baseline have units of a common seed. Raises
-    ValueError where runs cannot stand in one table, or no run has such a split.
+    `splits`: those of them that the study has, and the page is `<study>-<split>`. None are written where nothing can be
+    compared, for which `nothing` has the reason. Raises ValueError where runs cannot stand in one table, where no run
+    has such a split, or where a study has the name of the page.
     """
     runs = records.load_all(results, study)
-    known = sorted({split for run in runs for split in run.get("scores") or {}})
-    for split in splits or ():
-        if split not in known:
-            raise ValueError(f"no run of study {study} was scored on {split!r} (known: {', '.join(known) or 'none'})")
-    if not any(run["status"] == "finished" for run in runs):
-        return []
+    known = scored_on(runs)
+    if splits and not set(splits) & set(known):
+        raise ValueError(f"no run of study {study} was scored on {' or '.join(map(repr, splits))}{_known(known)}")
+    asked = [split for split in known if split in splits] if splits else []
+    name = "-".join([study, *asked])
+    if asked and name in records.studies(results):
+        raise ValueError(f"{name} is a study with a page of its own under {results}: compare on all splits")
+    pairs = _pairs(runs, asked)
+    few = one_unit(pairs)
     found = [
-        (column, over_seeds_and_units(pairs, runs), {one.setting: between_checkpoints(one) for one in pairs})
-        for column, pairs in pairs_of(runs, baseline_of(runs), splits).items()
+        (column, over_seeds_and_units(mine, runs), {one.setting: between_checkpoints(one) for one in mine})
+        for column, mine in pairs.items()
+        if column not in few
     ]
     if not found:
         return []
-    command = " ".join(["python scripts/compare.py", f"--study {study}", *(f"--split {name}" for name in splits or ())])
+    command = " ".join(["python scripts/compare.py", f"--study {study}", *(f"--split {split}" for split in asked)])
     grids = [grid for table in found for grid in _grids(table, runs)]
+    heading = f"Comparisons of study {study}" + (f" on {listed(asked)}" if asked else "")
     texts = {
-        "md": markdown(f"Comparisons of study {study}", about(runs), grids, command),
+        "md": markdown(heading, [*about(runs), *_too_few(few)], grids, command),
         "csv": csv_text(found, command),
         "tex": latex(grids, command),
     }
     written = []
     for suffix, text in texts.items():
-        written.append(Path(results) / "comparisons" / f"{study}.{suffix}")
+        written.append(Path(results) / "comparisons" / f"{name}.{suffix}")
         write_text(written[-1], text)
     return written
+
+
+def scored_on(runs: list[Record]) -> list[str]:
+    """The splits that some run has scores of."""
+    return sorted({split for run in runs for split in run.get("scores") or {}})
+
+
+def having(results: str | Path, studies: Sequence[str], splits: Sequence[str]) -> list[str]:
+    """The studies with scores on one of the splits. Raises ValueError for a split that none of them has."""
+    found = {study: scored_on(records.briefs(results, study)) for study in studies}
+    known = sorted({split for mine in found.values() for split in mine})
+    for split in splits:
+        if split not in known:
+            word = f"study {studies[0]}" if len(studies) == 1 else "these studies"
+            raise ValueError(f"no run of {word} was scored on {split!r}{_known(known)}")
+    return [study for study, mine in found.items() if set(mine) & set(splits)]
+
+
+def nothing(results: str | Path, study: str, splits: Sequence[str] | None = None) -> str:
+    """Why a study has no page, and what would give it one."""
+    runs = records.load_all(results, study)
+    if not any(run["status"] == "finished" for run in runs):
+        return "no finished run yet, nothing to compare"
+    if not any(run.get("units") for run in runs):
+        return (
+            "its records were made before units (counts of every sentence, window or example) were kept: "
+            f"`python train.py study={study} rerun=true` trains its runs again and keeps them"
+        )
+    if few := _too_few(one_unit(_pairs(runs, splits or []))):
+        return few[0]
+    return "no setting and its baseline have units of a common seed: nothing to compare"
+
+
+def _pairs(runs: list[Record], splits: Sequence[str]) -> dict[Column, list[Pairs]]:
+    return pairs_of(runs, baseline_of(runs), splits or None)
+
+
+def _too_few(columns: list[Column]) -> list[str]:
+    titles = [column.title for column in columns]
+    return [f"Not compared, as one unit says nothing about others: {listed(titles)}."] if titles else []
+
+
+def _known(splits: list[str]) -> str:
+    return f" (known: {', '.join(splits) or 'none'})"
 
 
 def about(runs: list[Record]) -> list[str]:
@@ -80,7 +130,7 @@ def about(runs: list[Record]) -> list[str]:
     if missing:
         some = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
         sentences.append(
-            f"{len(missing)} finished runs have no units on record and are in none of these tables: {some}."
+            f"{plural(len(missing), 'finished run')} without units on record, in none of these tables: {some}."
         )
     return sentences
 
@@ -99,9 +149,15 @@ def _over_grid(column: Column, over: list[Over], units: str) -> Grid:
         estimate, again, pairs = one.crossed, one.hierarchical, one.pairs
         line = [pairs.setting, pairs.against, str(len(pairs.seeds)), f"{pairs.setting_SNK.shape[1]:,}"]
         if estimate is None or again is None:
-            body.append([*line, f"{_size(column, one.value)} (one pair)", *[NOTHING] * 5, one.verdict])
+            body.append([*line, f"{change_text(column, one.value)} (one pair)", *[NOTHING] * 5, one.verdict])
             continue
-        line += [_interval(column, estimate), _p(estimate.p), _p(one.holm), _interval(column, again), _p(again.p)]
+        line += [
+            _interval(column, estimate),
+            p_text(estimate.p),
+            p_text(one.holm),
+            _interval(column, again),
+            p_text(again.p),
+        ]
         body.append([*line, f"{100 * estimate.of_seeds:.0f} %", one.verdict])
     notes = [
         f"Δ: setting minus baseline{', perplexity in percent of it' if column.ratio else ''}. Crossed: seeds and "
@@ -111,12 +167,24 @@ def _over_grid(column: Column, over: list[Over], units: str) -> Grid:
     ]
     margin = next((one.margin.margin for one in over if one.margin), None)
     if margin is not None:
-        told = f"{100 * math.expm1(margin):.4g} %" if column.ratio else f"{margin:g} {SCORES[column.score][0]}"
+        told = margin_text(column, margin)
         notes.append(f"Equivalent or not worse: within the study's margin of {told}, each test adjusted by Holm.")
+    notes += _lost(over)
     without = [f"{one.pairs.setting} ({one.pairs.without})" for one in over if one.pairs.without]
     if without:
         notes.append(f"Pairs of seeds left out, for want of units: {', '.join(without)}.")
     return Grid(f"{column.title}: over seeds and {units}", header, body, notes)
+
+
+def _lost(over: list[Over]) -> list[str]:
+    """Runs that diverged, and what they leave of the verdicts."""
+    notes = []
+    if lost := [f"{one.pairs.setting} ({one.pairs.lost})" for one in over if one.pairs.lost]:
+        notes.append(f"Runs of a setting that diverged: {', '.join(lost)}. It is worse or inconclusive.")
+    if lost := {one.pairs.against: one.pairs.baseline_lost for one in over if one.pairs.baseline_lost}:
+        named = ", ".join(f"{against} ({count})" for against, count in lost.items())
+        notes.append(f"Runs of a baseline that diverged: {named}. Nothing is worse than it or equivalent to it.")
+    return notes
 
 
 def _between_grid(column: Column, between: dict[str, list[Between]], units: str) -> Grid:
@@ -126,8 +194,8 @@ def _between_grid(column: Column, between: dict[str, list[Between]], units: str)
     body = []
     for setting, pairs in between.items():
         for one in pairs:
-            line = [setting, str(one.seed), _interval(column, one), _p(one.centred.p), _p(one.randomised)]
-            body.append([*line, _p(one.sacrebleu)] if of_bleu else line)
+            line = [setting, str(one.seed), _interval(column, one), p_text(one.centred.p), p_text(one.randomised)]
+            body.append([*line, p_text(one.sacrebleu)] if of_bleu else line)
     low, high = checkpoints.MEASURED["architectures"]
     notes = [
         "Statements about these two checkpoints, not about the architectures; as statements about architectures such "
@@ -144,17 +212,9 @@ def _between_grid(column: Column, between: dict[str, list[Between]], units: str)
     return Grid(f"{column.title}: two checkpoints at a time, no statement about architectures", header, body, notes)
 
 
-def _size(column: Column, value: float) -> str:
-    return f"{100 * math.expm1(value):+.2f} %" if column.ratio else f"{value:+.{SCORES[column.score][1]}f}"
-
-
 def _interval(column: Column, found: crossed.Estimate | Between) -> str:
     interval = found.centred if isinstance(found, Between) else found
-    return f"{_size(column, found.value)} [{_size(column, interval.low)}, {_size(column, interval.high)}]"
-
-
-def _p(p: float | None) -> str:
-    return NOTHING if p is None else "<0.0001" if p < 0.0001 else f"{p:.4f}"
+    return with_interval(*(change_text(column, size) for size in (found.value, interval.low, interval.high)))
 
 
 def csv_text(found: list[Table], command: str) -> str:

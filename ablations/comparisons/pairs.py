@@ -38,6 +38,7 @@ class Pairs:
     setting_SNK: np.ndarray
     baseline_SNK: np.ndarray
     lost: int  # runs of the setting that came to no score
+    baseline_lost: int  # the same of the baseline
     without: int  # seeds that both have, of which one record has no units
 
     @property
@@ -73,7 +74,8 @@ class Over:
         """By the rule of `stats.verdict`, from p values over seeds and units."""
         difference = stats.Summary(self.value, None, len(self.pairs.seeds), None, None)
         tests = self.holm, self.holm_equivalent, self.holm_not_worse
-        return stats.verdict(difference, self.pairs.score.higher, *tests, diverged=self.pairs.lost)
+        lost = self.pairs.lost, self.pairs.baseline_lost
+        return stats.verdict(difference, self.pairs.score.higher, *tests, *lost)
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,11 @@ def pairs_of(runs: list[Record], baseline: str, splits: Iterable[str] | None = N
     return found
 
 
+def one_unit(found: dict[Column, list[Pairs]]) -> list[Column]:
+    """Columns of fewer than 2 units, which say nothing about other units."""
+    return [column for column, pairs in found.items() if any(one.setting_SNK.shape[1] < 2 for one in pairs)]
+
+
 def without_units(runs: list[Record]) -> list[str]:
     """Names of finished runs that were evaluated before units were kept."""
     return sorted({name_of(run) for run in runs if run["status"] == "finished" and not run.get("units")})
@@ -117,9 +124,9 @@ def over_seeds_and_units(pairs: list[Pairs], runs: list[Record]) -> list[Over]:
     """The settings of one column, which are one family for Holm."""
     margin = margins(runs, [pairs[0].column])[pairs[0].column] if pairs else None
     found = [_over(one, margin) for one in pairs]
-    p = _holm([one.crossed.p if one.crossed else None for one in found])
-    equivalent = _holm([one.margin.p_equivalent if one.margin else None for one in found])
-    not_worse = _holm([one.margin.p_not_worse if one.margin else None for one in found])
+    p = stats.adjusted({index: one.crossed.p if one.crossed else None for index, one in enumerate(found)})
+    equivalent = stats.adjusted({i: one.margin.p_equivalent if one.margin else None for i, one in enumerate(found)})
+    not_worse = stats.adjusted({i: one.margin.p_not_worse if one.margin else None for i, one in enumerate(found)})
     return [
         replace(one, holm=p[index], holm_equivalent=equivalent[index], holm_not_worse=not_worse[index])
         for index, one in enumerate(found)
@@ -156,11 +163,6 @@ def _over(pairs: Pairs, margin: float | None) -> Over:
     return Over(pairs, estimate, again, within)
 
 
-def _holm(ps: list[float | None]) -> list[float | None]:
-    adjusted = iter(stats.holm([p for p in ps if p is not None]))
-    return [None if p is None else next(adjusted) for p in ps]
-
-
 def _pairs(row: Row, base: Row, column: Column) -> Pairs:
     setting, baseline = _by_seed(row, column), _by_seed(base, column)
     common = row.cells[column].scores.keys() & base.cells[column].scores.keys()
@@ -181,6 +183,7 @@ def _pairs(row: Row, base: Row, column: Column) -> Pairs:
         np.stack(one) if one else empty,
         np.stack(other) if other else empty,
         row.cells[column].lost,
+        base.cells[column].lost,
         len(common) - len(seeds),
     )
 

@@ -45,9 +45,14 @@ def interval_text(comparison: stats.Comparison | None, column: Column) -> str:
     if comparison is None:
         return NOTHING
     difference, decimals = comparison.difference, SCORES[column.score][1]
-    if difference.low is None:
+    if difference.low is None or difference.high is None:
         return f"{difference.mean:+.{decimals}f} ({'one pair' if difference.n == 1 else f'{difference.n} pairs'})"
-    return f"{difference.mean:+.{decimals}f} [{difference.low:+.{decimals}f}, {difference.high:+.{decimals}f}]"
+    return with_interval(*(f"{size:+.{decimals}f}" for size in (difference.mean, difference.low, difference.high)))
+
+
+def with_interval(middle: str, low: str, high: str) -> str:
+    """An estimate and its interval."""
+    return f"{middle} [{low}, {high}]"
 
 
 def margin_text(column: Column, margin: float | None) -> str:
@@ -69,6 +74,11 @@ def scale_text(column: Column, size: float | None) -> str:
     if size is None:
         return NOTHING
     return f"{100 * math.expm1(size):.3g} %" if column.ratio else f"{size:.3g}"
+
+
+def change_text(column: Column, size: float) -> str:
+    """A difference on the scale of the tests with its sign, such as `-0.31` or `+1.20 %`."""
+    return f"{100 * math.expm1(size):+.2f} %" if column.ratio else f"{size:+.{SCORES[column.score][1]}f}"
 
 
 def p_text(p: float | None) -> str:

@@ -69,11 +69,16 @@ def _rule(table: list[Row], columns: list[Column]) -> list[str]:
         words += ["else not worse if a one-sided t test rules out a loss of the margin; "]
     words += ["else inconclusive, which is no evidence of equality."]
     if any(column.ratio for column in found):
-        words += [" Perplexities are tested by their logarithm, in nats."]
+        words += [" Perplexities are tested by their logarithm, in nats; Δ and its interval are of themselves."]
     if margins and without:
         words += [f" No margin is fixed for {listed(without)}."]
-    if any(cell.lost for row in table for cell in row.cells.values()):
+    if any(cell.lost for row in table if not row.baseline for cell in row.cells.values()):
         words += [" A setting of which a run diverged is worse or inconclusive, whatever the others say."]
+    if any(row.cells[column].lost for row in table if row.baseline for column in found if column in row.cells):
+        words += [
+            " Where a run of the baseline diverged, what is left of it is a selection in its favour: no setting is "
+            "then worse or equivalent."
+        ]
     return ["".join(words)]
 
 

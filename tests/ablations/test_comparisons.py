@@ -126,6 +126,39 @@ def test_with_a_diverged_run_nothing_is_praised(tmp_path):
     assert float(over["p"]) < 0.05 and over["verdict"] == "inconclusive"
 
 
+@pytest.mark.parametrize(("shift", "word"), [(0.5, "better"), (-0.5, "inconclusive")])
+def test_a_diverged_run_of_the_baseline_condemns_nothing(tmp_path, shift, word):
+    runs, _ = study(shift=shift)
+    runs.append(make_record("separate", "flickr", 9, status="diverged"))
+    found = written(tmp_path, runs, splits=["test"])
+    [over, *_] = lines(found["csv"])
+    assert float(over["p"]) < 0.05 and over["verdict"] == word
+    assert "Runs of a baseline that diverged: separate (1). Nothing is worse than it or equivalent" in found["md"]
+
+
+def one_window(score):
+    """Like `docs`, of a text that fits into one window on the test split."""
+    runs, data = study("docs", seeds=2)
+    for index, run in enumerate(runs):
+        units = data[index // 2, index % 2]
+        total = units.sum(0, keepdims=True)
+        run["units"]["test"] = pack_all(fields("docs", total))
+        if score == "all":
+            run["units"]["valid"] = run["units"]["test"]
+    return runs
+
+
+def test_a_split_of_one_unit_is_left_out_and_named(tmp_path):
+    found = written(tmp_path, one_window("test"))
+    assert "Not compared, as one unit says nothing about others: perplexity (docs, test)." in found["md"]
+    assert {line["split"] for line in lines(found["csv"])} == {"valid"}
+
+
+def test_of_one_unit_alone_no_page_is_made(tmp_path):
+    assert written(tmp_path, one_window("all")) == {}
+    assert "one unit says nothing about others" in comparisons.nothing(tmp_path, "demo")
+
+
 def test_one_pair_gives_no_interval(tmp_path):
     found = written(tmp_path, study(seeds=1)[0], splits=["test"])
     over, between = lines(found["csv"])
@@ -138,7 +171,7 @@ def test_records_without_units_are_named_and_left_out(tmp_path):
     del runs[1]["units"]
     found = written(tmp_path, runs, splits=["test"])
     assert lines(found["csv"])[0]["seeds"] == "0 2 3"
-    assert f"1 finished runs have no units on record and are in none of these tables: {name(runs[1])}" in found["md"]
+    assert f"1 finished run without units on record, in none of these tables: {name(runs[1])}" in found["md"]
     assert "Pairs of seeds left out, for want of units: shared (1)" in found["md"]
 
 
@@ -196,11 +229,54 @@ def test_command_line(tmp_path, monkeypatch, capsys):
     for run in study(units=40)[0]:
         records.write(run, tmp_path)
     where = ["--results", str(tmp_path), "--study", "demo"]
-    code, out, _ = shell(monkeypatch, capsys, *where, "--split", "test")
+    code, out, _ = shell(monkeypatch, capsys, *where)
     assert code == 0 and "comparisons/demo.md" in out
     page = (tmp_path / "comparisons" / "demo.md").read_text()
-    assert page.startswith("<!-- Made by `python scripts/compare.py --study demo --split test` from records alone")
+    assert page.startswith("<!-- Made by `python scripts/compare.py --study demo` from records alone")
     code, _, err = shell(monkeypatch, capsys, *where, "--split", "tset")
-    assert code == 1 and err == "error: study demo: no run of study demo was scored on 'tset' (known: test, valid)\n"
+    assert code == 1 and err == "error: no run of study demo was scored on 'tset' (known: test, valid)\n"
     code, _, err = shell(monkeypatch, capsys, "--results", str(tmp_path), "--study", "other")
     assert code == 1 and "no records of study 'other'" in err
+
+
+def test_a_page_of_one_split_leaves_the_whole_one(tmp_path, monkeypatch, capsys):
+    for run in study(units=40)[0]:
+        records.write(run, tmp_path)
+    where = ["--results", str(tmp_path), "--study", "demo"]
+    shell(monkeypatch, capsys, *where)
+    whole = (tmp_path / "comparisons" / "demo.md").read_bytes()
+    code, out, _ = shell(monkeypatch, capsys, *where, "--split", "test")
+    assert code == 0 and "comparisons/demo-test.md" in out
+    part = (tmp_path / "comparisons" / "demo-test.md").read_text()
+    assert "compare.py --study demo --split test`" in part and "# Comparisons of study demo on test\n" in part
+    assert "valid" not in part and (tmp_path / "comparisons" / "demo.md").read_bytes() == whole
+    records.write(make_record("separate", "flickr", study="demo-test"), tmp_path)
+    code, _, err = shell(monkeypatch, capsys, *where, "--split", "test")
+    assert code == 1 and "demo-test is a study with a page of its own" in err
+
+
+def test_a_study_without_the_split_keeps_no_other_from_its_page(tmp_path, monkeypatch, capsys):
+    for run in study(units=40)[0]:
+        records.write(run, tmp_path)
+    without = make_record("separate", "flickr", study="other")
+    without["scores"].pop("test")
+    records.write(without, tmp_path)
+    code, out, _ = shell(monkeypatch, capsys, "--results", str(tmp_path), "--split", "test")
+    assert code == 0 and "demo-test.md" in out and "other: not scored on test, nothing to compare" in out
+    code, _, err = shell(monkeypatch, capsys, "--results", str(tmp_path), "--split", "tset")
+    assert code == 1 and "no run of these studies was scored on 'tset'" in err
+
+
+def test_why_there_is_nothing_is_said(tmp_path, monkeypatch, capsys):
+    runs, _ = study(units=40)
+    for run in runs:
+        del run["units"]
+        records.write(run, tmp_path)
+    where = ["--results", str(tmp_path), "--study", "demo"]
+    code, out, _ = shell(monkeypatch, capsys, *where)
+    assert code == 0 and "made before units" in out and "`python train.py study=demo rerun=true`" in out
+    records.write(make_record("separate", "flickr", study="lost", status="diverged"), tmp_path)
+    assert "no finished run yet" in comparisons.nothing(tmp_path, "lost")
+    [one, *_] = study(units=40, strategies=("separate", "shared"))[0]
+    records.write({**one, "study": "alone"}, tmp_path)
+    assert "no setting and its baseline have units of a common seed" in comparisons.nothing(tmp_path, "alone")
