@@ -35,6 +35,8 @@ def _text(match: Match | None, one: Controls) -> str:
         return NOTHING
     cell = match.row.cells[one.column]
     lost = "".join(f", {count} {status}" for status, count in cell.missing.items())
+    base = one.base.cells[one.column].missing
+    lost += "".join(f", {count} {status} of the baseline" for status, count in base.items())
     return f"{interval_text(match.comparison, one.column)} × {match.ratio:.3f}{lost}"
 
 

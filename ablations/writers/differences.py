@@ -8,13 +8,14 @@ ALPHA = 0.05
 
 def comparison_grids(table: list[Row], runs: list[Record], baseline: str) -> list[Grid]:
     """None where nothing can be compared."""
-    body, bound = [], False
+    body, bound, ratio = [], False, False
     for column in headline_columns(runs):
         for row in table:
             cell = row.cells.get(column)
             if cell is None or cell.comparison is None or cell.evidence is None:
                 continue
             comparison, tests = cell.comparison, cell.evidence.adjusted
+            ratio |= column.ratio
             exact = p_text(comparison.p)
             if comparison.floor is not None and comparison.floor > ALPHA:
                 exact, bound = f"{exact} (≥ {comparison.floor:.3g})", True
@@ -30,6 +31,8 @@ def comparison_grids(table: list[Row], runs: list[Record], baseline: str) -> lis
         "(non-inferiority): p of the paired t tests behind the verdict, adjusted likewise. A large p is no evidence of "
         "equality."
     ]
+    if ratio:
+        notes.append("Of perplexities r and every test are of their logarithm; difference and interval are not.")
     if bound:
         notes.append("≥: the smallest p that so many pairs can give; no exact test can reach 5 % with them.")
     return [Grid("Differences", header, body, notes)] if body else []

@@ -69,7 +69,11 @@ def test_the_rule_of_the_verdict_names_the_margin_and_what_has_none():
     without = " ".join(grid_of(study(1.0), "Headline").notes)
     assert "margin" not in without.split("Verdict")[1].split("Maps")[0]
     lost = [*study(1.0), make_record("shared", seed=7, status="diverged")]
-    assert "of which a run diverged is worse or inconclusive" in " ".join(grid_of(lost, "Headline").notes)
+    notes = " ".join(grid_of(lost, "Headline").notes)
+    assert "of which a run diverged is worse or inconclusive" in notes and "Where a run of the baseline" not in notes
+    lost[-1] = make_record("separate", seed=7, status="diverged")
+    notes = " ".join(grid_of(lost, "Headline").notes)
+    assert "Where a run of the baseline diverged" in notes and "A setting of which a run" not in notes
 
 
 def test_a_control_says_which_setting_it_is_and_what_was_lost():
@@ -87,6 +91,21 @@ def test_a_control_says_which_setting_it_is_and_what_was_lost():
         ]
     ]
     assert grid.notes[1] == ("as is: shared, model.d_ff=64; equal parameters and equal FLOPs: shared, model.d_ff=80.")
+
+
+def test_a_control_says_what_was_lost_of_the_baseline():
+    base = runs("separate", 64, 1000, 3000, 128, 40)
+    base[2] |= {"status": "diverged", "scores": {}}
+    made = [*base, *AS, *runs("shared", 80, 1000, 2900, 64, 43)]
+    assert control_grids(rows(made), made)[0].body[0][2] == "+3.00 [+3.00, +3.00] × 1.000, 1 diverged of the baseline"
+
+
+def test_what_is_of_a_logarithm_is_said():
+    assert "Of perplexities r and every test are of their logarithm" in " ".join(
+        grid_of(study(1.1), "Differences").notes
+    )
+    accuracies = [make_record(name, "opinions", s, 80 + s) for name in ("separate", "shared") for s in (0, 1)]
+    assert "logarithm" not in " ".join(grid_of(accuracies, "Differences").notes)
 
 
 def test_heads_and_sites_read_across():
