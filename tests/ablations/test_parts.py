@@ -64,6 +64,19 @@ def test_configs_that_differ_in_their_seed_are_alike_without_it(place):
             without_seed(text(3).replace('"seed": 3', f'"seed": {odd}'))
 
 
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_seed_in_another_place_is_not_the_seed(tmp_path, which):
+    """Without the lines of their seeds both configs read the same."""
+    files = [records.write(make_record(seed=seed), tmp_path) for seed in (0, 1)]
+    line, text = f'\n  "seed": {which},', files[which].read_text()
+    files[which].write_text(text.replace(line, "").replace('\n  "task": {', '\n  "task": {' + line))
+    with pytest.raises(ValueError, match="its config gives") as refusal:
+        records.load(files[which])
+    with pytest.raises(ValueError) as other:
+        records.briefs(tmp_path, "demo")
+    assert str(other.value) == str(refusal.value)
+
+
 @pytest.mark.parametrize("seed", [0, 7, 10**9, -1])
 def test_a_signer_signs_as_everybody_does(seed):
     signer = Signer(make_config(seed=3), {})
