@@ -4,7 +4,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from ablations.tables.rows import Row
-from ablations.tables.settings import FIRST, determined, general, number_of, rank  # noqa: F401
+from ablations.tables.settings import determined, general, number_of, rank
 
 
 @dataclass(frozen=True)
