@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from ablations.claims import pages, schema
 from ablations.claims.verdict import Decision
 from ablations.claims.write import verdict
-from ablations.files import CONF
+from ablations.files import CONF, read_yaml
 from ablations.writers.grid import NOTHING
 
 ORDER = ("supported", "partly", "refuted", "undecided", "refused")
@@ -40,10 +42,15 @@ class Line:
     commands: tuple[str, ...] = ()
 
 
-def lines(results: Path, conf: Path = CONF) -> list[Line]:
-    """All claims of `conf/claim/`, decided. The exact checks among them load torch and take some seconds."""
+def lines(results: Path, conf: Path = CONF, studies: list[str] | None = None) -> list[Line]:
+    """All claims of `conf/claim/`, decided, or those of which a part is about one of `studies`.
+
+    The exact checks among them load torch and take some seconds.
+    """
     found = []
     for file in schema.files(conf):
+        if studies is not None and not about(file, studies):
+            continue
         try:
             decided = verdict(file, results, conf)
         except ValueError as error:
@@ -64,6 +71,16 @@ def lines(results: Path, conf: Path = CONF) -> list[Line]:
             )
         )
     return found
+
+
+def about(file: Path, studies: list[str]) -> bool:
+    """Whether a part of the claim in a file is about runs of one of the studies, as far as the file can be read."""
+    try:
+        given = read_yaml(file)
+    except (ValueError, yaml.YAMLError):
+        return False
+    parts = given.get("parts") if isinstance(given, dict) else None
+    return any(isinstance(part, dict) and part.get("study") in studies for part in parts or [])
 
 
 def command(claim: str) -> str:

@@ -24,23 +24,32 @@ class Page:
     refusals: list[str]
 
 
-def write(results: Path, names: list[str], output: Path, conf: Path = CONF) -> Page:
-    """Writes the page of these studies in one piece."""
-    page = build(results, names, conf)
-    write_text(output, page.text)
-    return page
+def write(
+    results: Path, names: list[str], output: Path, conf: Path = CONF, *, chosen: bool = False
+) -> tuple[Page, Path]:
+    """Writes the page of these studies in one piece; with refusals into another file, so that an old page stays.
+
+    Returns the page and where it is. `chosen` as for `build`.
+    """
+    page = build(results, names, conf, chosen=chosen)
+    written = output.with_stem(f"{output.stem}-incomplete") if page.refusals else output
+    write_text(written, page.text)
+    return page, written
 
 
-def build(results: Path, names: list[str], conf: Path = CONF, plots: str | None = None) -> Page:
+def build(
+    results: Path, names: list[str], conf: Path = CONF, plots: str | None = None, *, chosen: bool = False
+) -> Page:
     """The page of these studies and of all claims. The same records, measurements and claims give the same bytes.
 
-    `plots`: the script of the plotting library, bundled in some seconds where none is given.
+    `plots`: the script of the plotting library, bundled in some seconds where none is given. `chosen`: the studies were
+    asked for by name: commands name them, too, and of the claims only those about them are shown.
     """
     plots = library() if plots is None else plots
     found = [load(results, name) for name in names]
     sections = [studies.section(study, conf) for study in found]
     answered = answer.answer(found, conf)
-    decided = claims.lines(results, conf)
+    decided = claims.lines(results, conf, names if chosen else None)
     columns, lines = runs.table(found)
     script = code()
     context = {
@@ -50,7 +59,8 @@ def build(results: Path, names: list[str], conf: Path = CONF, plots: str | None 
         "library": plots,
         "script": script,
         "data": safe.script_json(data(found, answered)),
-        "command_line": command(results, names),
+        "command_line": command(results, names, chosen),
+        "chosen": "".join(f" --study {name}" for name in names) if chosen else "",
         "answer": answered,
         "sections": sections,
         "columns": columns,
@@ -89,9 +99,9 @@ def data(found: list[Study], answered: answer.Answer) -> dict[str, Any]:
     return {**safe.plain(spoken), "translations": translations.data(found)}
 
 
-def command(results: Path, names: list[str]) -> str:
-    """What makes this page; it names the studies where they are not all."""
-    everything = sorted(names) == [name for name in records.studies(results) if name != "scratch"]
+def command(results: Path, names: list[str], chosen: bool = False) -> str:
+    """What makes this page; it names the studies where they were asked for, or are not all."""
+    everything = not chosen and sorted(names) == [name for name in records.studies(results) if name != "scratch"]
     return " ".join(["python scripts/report.py", *([] if everything else [f"--study {name}" for name in names])])
 
 

@@ -284,3 +284,57 @@ def test_the_report_loads_nothing_heavy():
 def test_the_plotting_library_is_one_script_that_cannot_end_early():
     assert "</script" not in page.library()
     assert "window.vegaEmbed" in page.library()
+
+
+def two_studies(results, broken=False):
+    """Of which `broken` makes one that gets no table."""
+    for study in ("one", "two"):
+        for strategy in ("separate", "shared"):
+            wrong = broken and (study, strategy) == ("two", "shared")
+            run = make_record(strategy, study=study, study__name=study, trainer__steps=7 if wrong else 100)
+            records.write(run, results)
+
+
+def test_a_page_of_chosen_studies_is_not_written_over_that_of_all(tmp_path):
+    two_studies(tmp_path)
+    (tmp_path / "report.html").write_text("that of all")
+    answer = command("--results", tmp_path, "--study", "two")
+    assert answer.returncode == 0, answer.stderr
+    assert (tmp_path / "report.html").read_text() == "that of all"
+    text = (tmp_path / "report-two.html").read_text()
+    assert "<code>python scripts/report.py --study two</code>" in text
+
+
+def test_a_page_that_lacks_something_leaves_the_old_one_as_it_is(tmp_path):
+    two_studies(tmp_path, broken=True)
+    (tmp_path / "report-two.html").write_text("the old one")
+    answer = command("--results", tmp_path, "--study", "two")
+    assert answer.returncode == 1 and "error: study two:" in answer.stderr
+    assert (tmp_path / "report-two.html").read_text() == "the old one"
+    assert "No table:" in (tmp_path / "report-two-incomplete.html").read_text()
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_a_page_can_only_be_a_file_in_a_folder_that_is_there(tmp_path):
+    """Told before any record is read: there are none here."""
+    answer = command("--results", tmp_path, "--output", tmp_path)
+    assert answer.returncode == 1
+    assert answer.stderr == f"error: {tmp_path} is a folder: name a file, such as {tmp_path / 'report.html'}\n"
+    answer = command("--results", tmp_path, "--output", tmp_path / "new" / "page.html")
+    assert answer.returncode == 1 and f"there is no folder {tmp_path / 'new'}" in answer.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_page_of_chosen_studies_names_them_and_shows_their_claims_alone(tmp_path):
+    """Also where they are all there are."""
+    records.write(make_record("separate"), tmp_path)
+    records.write(make_record("shared"), tmp_path)
+    conf = make.claims(tmp_path / "conf")
+    about = "parts: [{kind: trained, study: demo}]\n"
+    (conf / "claim" / "C02.yaml").write_text(make.CLAIM.replace("C01", "C02").split("parts:")[0] + about)
+    text = build(tmp_path, ["demo"], conf, plots="", chosen=True).text
+    for script in ("report", "tables"):
+        assert f"<code>python scripts/{script}.py --study demo</code>" in text
+    said = words(Elements(text))
+    assert "C02" in said and "C01" not in said  # C02 lacks most of a claim, and is refused
+    assert "C01" in words(Elements(build(tmp_path, ["demo"], conf, plots="").text))
