@@ -1,9 +1,15 @@
 """A study that is not whole says so."""
 
+from dataclasses import asdict
+
 import pytest
 
+from ablations import record as records
+from ablations.compose import compose_cells, to_plain
 from ablations.tables import rows
 from ablations.tables.planned import missing
+from models.budget import budget
+from models.config import SitesConfig
 from tests.ablations.make import SITE, make_record
 
 PLAN = "hydra:\n  sweeper:\n    params:\n"
@@ -124,3 +130,19 @@ def test_controls_of_one_strategy_that_the_file_does_not_sweep(conf):
     folder = conf(match="none,params", seed="0")
     assert "1 of 2" in told([AS_IT_IS], folder)
     assert told([AS_IT_IS, sized("shared", 50_000, label="params", model__d_ff=95)], folder) is None
+
+
+def test_a_study_of_controls_as_it_is_composed_is_whole_and_no_run_can_be_spared(conf):
+    words = {"projection": "separate,shared,q_is_k", "match": "none,params,flops,cache", "seed": "0"}
+    runs = {}
+    for _, run in compose_cells(["study=controls", "paths.corpora=.", *(f"{k}={v}" for k, v in words.items())]):
+        made, sites = to_plain(run), SitesConfig(run.sites.encoder, run.sites.decoder, run.sites.cross)
+        costs = asdict(budget(run.model, sites, run.position, run.task.kind, 65, run.task.context, run.task.context))
+        one = {"config": made, "sites": records.site_names(made), "kind": run.task.kind, "seed": run.seed}
+        runs.setdefault(records.signature(made), {**one, "study": "controls", "budget": costs})
+    whole = list(runs.values())
+    assert len(whole) == 6, "of 12: the baseline is its own control, and some have several in common"
+    assert missing("demo", whole, [], conf(**words)) is None
+    for gone in whole:
+        left = [run for run in whole if run is not gone]
+        assert "Partial" in (missing("demo", left, [], conf(**words)) or ""), gone["config"]["match"]
