@@ -1,13 +1,18 @@
 """Differences to the baseline: each pair of runs of one seed a dot, the mean with its 95 % t interval, the margin."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from ablations.figures.canvas import Drawing, nothing
 from ablations.figures.dots import in_rows
 from ablations.figures.intervals import limits, row, words
 from ablations.figures.material import Material
 from ablations.tables import SCORES, Column, Evidence, Row
+
+# Of a word at the right of a row.
+PLACE: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "annotation_clip": False}
+PLACE |= {"va": "center", "fontsize": 6.5}
 
 
 def draw(material: Material) -> Iterator[Drawing]:
@@ -19,7 +24,11 @@ def draw(material: Material) -> Iterator[Drawing]:
     if not found:
         yield nothing(f"no setting has a seed in common with the baseline {material.baseline}")
         return
-    names = [name for name in material.rows if any(name in weighed for weighed in found.values())]
+    names = [
+        name
+        for name, row in material.rows.items()
+        if any(name in weighed for weighed in found.values()) or (row.against and _gone(row, found))
+    ]
     figure, panels = in_rows([_label(material.rows[name], name, next(iter(found))) for name in names], len(found))
     sentences = [f"Differences to {material.baseline} by seed as dots, their mean with its 95 % t interval."]
     for panel, (column, weighed) in zip(panels, found.items(), strict=True):
@@ -32,11 +41,15 @@ def draw(material: Material) -> Iterator[Drawing]:
             panel.axvspan(*band, facecolor="0.93", edgecolor="0.7", hatch="////", linewidth=0, zorder=0)
             sentences.append(f"Margin: {margin:.3g} {unit}.")
         panel.axvline(0, color="black", linewidth=0.8, zorder=1)
+        for name in (name for name in names if name not in weighed):
+            panel.annotate("no pair", (1, names.index(name)), (4, 0), **PLACE)
+            cell = material.rows[name].cells.get(column)
+            lost = ", ".join(f"{count} {what}" for what, count in cell.missing.items()) if cell else ""
+            sentences.append(f"{name}: no pair of runs{f', {lost}' if lost else ''}.")
         for name, one in weighed.items():
             at = names.index(name)
             row(panel, at, material.looks[name], dots[name], one.difference)
-            place = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "annotation_clip": False}
-            panel.annotate(one.verdict, (1, at), (4, 0), va="center", fontsize=6.5, **place)
+            panel.annotate(one.verdict, (1, at), (4, 0), **PLACE)
             sentences.append(f"{name}: {words(one.difference, '+.3g')} {unit}, n={one.difference.n}, {one.verdict}.")
         better = f"{'right' if column.higher else 'left'} of 0 is better"
         panel.set(xlabel=f"\u0394 {unit}, {column.split}\n{better}{', margin hatched' if band else ''}")
@@ -62,6 +75,11 @@ def unit_of(column: Column) -> str:
     """Of a difference."""
     title, _ = SCORES[column.score]
     return f"log {title} (nats; 0.01 is 1 %)" if column.ratio else title
+
+
+def _gone(row: Row, columns: Iterable[Column]) -> bool:
+    """Whether runs of a setting came to no score."""
+    return any(column in row.cells and row.cells[column].missing for column in columns)
 
 
 def _label(row: Row, name: str, column: Column) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ablations.figures.canvas import Drawing, nothing, wrapped
-from ablations.figures.intervals import label, limits, row, words
+from ablations.figures.intervals import label, limits, possible, row, words
 from ablations.figures.material import Material
 from ablations.figures.style import NARROW, WIDE
 from ablations.tables import SCORES
@@ -27,7 +27,7 @@ def draw(material: Material) -> Iterator[Drawing]:
         title, decimals = SCORES[column.score]
         summaries = {name: cell.summary for name, cell in cells[column].items() if cell.summary}
         dots = {name: list(cells[column][name].scores.values()) for name in summaries}
-        panel.set_xlim(limits([dot for found in dots.values() for dot in found], summaries.values()))
+        panel.set_xlim(limits([dot for found in dots.values() for dot in found], summaries.values(), possible(column)))
         for name, summary in summaries.items():
             row(panel, list(names).index(name), material.looks[name], dots[name], summary)
         for name, cell in cells[column].items():

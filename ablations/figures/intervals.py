@@ -1,11 +1,12 @@
 """Seeds as dots and means with intervals, on axes that a wide interval cannot take over."""
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ablations.figures.style import Look
 from ablations.stats import Summary
-from ablations.tables import Cell
+from ablations.tables import Cell, Column
 
 BESIDE = 0.24  # of a row, between dots and mean
 
@@ -34,20 +35,33 @@ def bar(panel: Any, look: Look, at: float, summary: Summary, upright: bool = Fal
             panel.plot(*place, marker=mark, color=look.colour, markersize=4.5, clip_on=False, zorder=5, **style)
 
 
-def limits(inner: Iterable[float], summaries: Iterable[Summary]) -> tuple[float, float]:
+def possible(column: Column) -> tuple[float, float | None]:
+    """Between which a score lies, whatever it is of: those in percent, and those without an upper end."""
+    return 0.0, 100.0 if column.higher else None
+
+
+def limits(
+    inner: Iterable[float],
+    summaries: Iterable[Summary],
+    ends: tuple[float | None, float | None] = (None, None),
+) -> tuple[float, float]:
     """Of an axis: room for all of `inner`, for the means, and for as much of the intervals as leaves these readable.
 
-    With two seeds an interval is 13 times as wide as the seeds are apart, with three mostly three times.
+    With two seeds an interval is 13 times as wide as the seeds are apart, with three mostly three times. `ends`: the
+    axis reaches beyond them only by the edge that a dot on them needs, though an interval may.
     """
     summaries = list(summaries)
     inner = [*inner, *(summary.mean for summary in summaries)]
-    ends = [end for summary in summaries for end in (summary.low, summary.high) if end is not None]
+    reach = [end for summary in summaries for end in (summary.low, summary.high) if end is not None]
     least, most = min(inner), max(inner)
     room = (most - least) or abs(most) or 1.0
-    low = max(min([least, *ends]), least - room)
-    high = min(max([most, *ends]), most + room)
+    low = max(min([least, *reach]), least - room)
+    high = min(max([most, *reach]), most + room)
+    least_end, most_end = (-math.inf if ends[0] is None else ends[0], math.inf if ends[1] is None else ends[1])
+    low, high = max(low, min(least_end, least)), min(high, max(most_end, most))
     edge = 0.05 * ((high - low) or room)
-    return low - edge, high + edge
+    low, high = low - edge, high + edge
+    return max(low, least_end) if least > least_end else low, min(high, most_end) if most < most_end else high
 
 
 def label(name: str, cell: Cell) -> str:

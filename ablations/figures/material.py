@@ -1,6 +1,6 @@
 """What the figures of one task of a study are made of: its runs by setting, each setting's look, the rows of tables."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -41,6 +41,17 @@ class Material:
     def columns(self) -> list[Column]:
         """The headline scores of this task."""
         return [column for column in tables.headline_columns(self.study) if column.task == self.task]
+
+    @cached_property
+    def unfinished(self) -> list[str]:
+        """Settings with runs that did not finish, such as "shared (2 diverged)"."""
+        named = tables.settings(self.study)
+        found: dict[str, Counter[str]] = defaultdict(Counter)
+        for run in self.study:
+            if run["task"] == self.task and run["status"] != "finished":
+                found[self._labels[named[run["signature"]]]][run["status"]] += 1
+        counted = {label: [f"{n} {what}" for what, n in sorted(counts.items())] for label, counts in found.items()}
+        return [f"{label} ({', '.join(words)})" for label, words in counted.items() if words]
 
     @cached_property
     def _labels(self) -> dict[Setting, str]:

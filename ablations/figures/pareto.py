@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ablations.figures.canvas import Drawing, legend, legend_height, nothing
-from ablations.figures.intervals import bar, label, limits, words
+from ablations.figures.intervals import bar, label, limits, possible, words
 from ablations.figures.material import Material
 from ablations.figures.style import NARROW, WIDE
 from ablations.tables import SCORES, Column
@@ -17,7 +17,7 @@ Point = tuple[float, float]  # cost, score
 def draw(material: Material) -> Iterator[Drawing]:
     """A marker per setting with its 95 % t interval; the line joins those that no cheaper setting is as good as.
 
-    Settings that cost the same stand side by side. A cost that all settings share has no panel.
+    Settings that cost the same stand side by side, and the axis says so. A cost that all settings share has no panel.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import EngFormatter
@@ -39,7 +39,7 @@ def draw(material: Material) -> Iterator[Drawing]:
     panels = figure.subplots(1, len(shown), squeeze=False, sharey=True)[0]
     summaries = {name: summary for name in spent if (summary := cells[name].summary)}
     seeds = [score for name in summaries for score in cells[name].scores.values()]
-    panels[0].set_ylim(limits(seeds, summaries.values()))
+    panels[0].set_ylim(limits(seeds, summaries.values(), possible(column)))
     sentences = [f"{title} of {column.split} against cost, mean with its 95 % t interval."]
     for panel, cost in zip(panels, shown, strict=True):
         points = {name: (spent[name][cost], summaries[name].mean) for name in spent if cost in spent[name]}
@@ -53,13 +53,20 @@ def draw(material: Material) -> Iterator[Drawing]:
             sentences.append(
                 f"{label(name, cells[name])}: {x:,} {cost}, {title} {words(summaries[name], f'.{decimals}f')}."
             )
-        panel.set(xlabel=cost)
+        beside = len({x for x, _ in points.values()}) < len(points)
+        panel.set(xlabel=f"{cost}\n(equal costs drawn side by side)" if beside else cost)
         low, high = min(x for x, _ in points.values()), max(x for x, _ in points.values())
         panel.set_xlim(low - 0.08 * (high - low), high + 0.08 * (high - low))
         panel.xaxis.set_major_formatter(EngFormatter(sep=" "))
         panel.locator_params(axis="x", nbins=5)
+        if beside:
+            sentences.append(f"Settings of equal {cost} are drawn side by side.")
         best = ", ".join(name for name, point in points.items() if point in line)
         sentences.append(f"No cheaper setting is as good as: {best} ({cost}).")
+    rest = {name: row.cells[column] for name, row in material.rows.items() if column in row.cells}
+    left = [label(name, cell) for name, cell in rest.items() if name not in summaries]
+    if left:
+        sentences.append(f"Not drawn, without a score: {', '.join(left)}.")
     panels[0].set_ylabel(f"{title}, {column.split}\n({'higher' if higher else 'lower'} is better)")
     legend(figure, panels, width)
     yield Drawing(figure, f"Score and cost ({material.task})", " ".join(sentences))

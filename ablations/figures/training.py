@@ -59,9 +59,10 @@ def over_training(
         panels.append(row)
     for column in zip(*panels, strict=True):
         _same_axes(column, limits)
-    return Drawing(
-        figure, f"{title} ({material.task})", _words(title, [titles[i] for i in kept], points, kept), missing
-    )
+    words = _words(title, [titles[i] for i in kept], points, kept)
+    if material.unfinished:
+        words += f" Not drawn are runs of {', '.join(material.unfinished)}."
+    return Drawing(figure, f"{title} ({material.task})", words, missing)
 
 
 def mean_and_range(seeds: list[Points]) -> tuple[list[float], list[float], list[float], list[float]]:

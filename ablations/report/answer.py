@@ -1,5 +1,6 @@
 """The answer so far: the joined headline table, and what every setting costs against its baseline, study by study."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,6 @@ from ablations import tables, writers
 from ablations.files import CONF
 from ablations.report.parts import Record, Study
 from ablations.report.safe import significant
-from ablations.tables.evidence import margins
 from ablations.tables.planned import missing
 
 HEADLINE = ("multi30k_headline", "wikitext2")  # what `make tables` joins
@@ -25,6 +25,7 @@ class Answer:
     partial: list[str]  # what is missing of the studies in these tables
     refusals: list[str]
     shifts: list[dict[str, Any]]
+    lost: list[dict[str, Any]]  # settings without a shift, as runs came to no score
 
 
 def answer(studies: list[Study], conf: Path = CONF) -> Answer:
@@ -49,7 +50,8 @@ def answer(studies: list[Study], conf: Path = CONF) -> Answer:
         sentences += in_words(rows, runs, baseline)
     lacking = [(study.name, missing(study.name, study.runs, study.table, conf)) for study in chosen if study.table]
     partial = [f"{name}: {sentence}" for name, sentence in lacking if sentence]
-    return Answer(grids, sentences, partial, refusals, merge(shift for study in studies for shift in shifts(study)))
+    found = merge(shift for study in studies for shift in shifts(study))
+    return Answer(grids, sentences, partial, refusals, found, [one for study in studies for one in lost(study)])
 
 
 def in_words(rows: list[tables.Row], runs: list[Record], baseline: str) -> list[str]:
@@ -85,50 +87,72 @@ def merge(found: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def shifts(study: Study) -> list[dict[str, Any]]:
-    """Each headline difference to the baseline in percent of its score, larger is better, with interval and margin.
+    """Each headline difference to the baseline, larger is better, with interval and margin.
 
-    `runs`: the signatures of the setting's runs, and those of the baseline's.
+    On the scale of the tests: in percent of a perplexity, in points of another score. `runs`: the signatures of the
+    setting's runs, and those of the baseline's.
     """
     columns = tables.headline_columns(study.runs) if study.table else []
     by_setting = {row.setting: row for row in study.table}
-    limits = margins(study.runs, columns)
     found = []
     for column in columns:
         for row in study.table:
             cell, other = row.cells.get(column), by_setting.get(row.against) if row.against else None
-            base = other.cells[column].summary if other and column in other.cells else None
-            if cell is not None and cell.comparison is not None and other and base is not None and base.mean:
-                shift = _shift(study, column, row, cell, base.mean, limits[column])
+            if cell is not None and cell.evidence is not None and other:
+                shift = _shift(study, column, row, cell.evidence)
                 found.append(shift | {"runs": (_signatures(row, column.task), _signatures(other, column.task))})
     return found
+
+
+def lost(study: Study) -> list[dict[str, Any]]:
+    """Settings that have no pair with the baseline, as runs of theirs or of the baseline's came to no score."""
+    columns = tables.headline_columns(study.runs) if study.table else []
+    by_setting = {row.setting: row for row in study.table}
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for column in columns:
+        for row in study.table:
+            cell, base = row.cells.get(column), by_setting.get(row.against) if row.against else None
+            if cell is None or cell.evidence is not None or base is None:
+                continue
+            missing = [f"{count} {what}" for what, count in cell.missing.items()]
+            other = base.cells[column].missing if column in base.cells else {}
+            missing += [f"{count} {what} of the baseline" for what, count in other.items()]
+            if missing:
+                name = study.label(row, column.task) or str(row.setting)
+                one = {"study": study.name, "strategy": row.setting.strategy}
+                says = f"{study.name}, {column.task}: {name} ({', '.join(missing)})"
+                found.setdefault((column.task, name), one | {"says": says})
+    return list(found.values())
 
 
 def _signatures(row: tables.Row, task: str) -> tuple[str, ...]:
     return tuple(sorted(run["signature"] for run in row.runs if run["task"] == task))
 
 
-def _shift(
-    study: Study, column: tables.Column, row: tables.Row, cell: tables.Cell, base: float, margin: float | None
-) -> dict[str, Any]:
-    assert cell.comparison is not None
-    difference = cell.comparison.difference
-    percent = (100 if column.higher else -100) / base
-    ends = [] if difference.low is None or difference.high is None else [difference.low, difference.high]
-    low, high = sorted(percent * end for end in ends) or (None, None)
-    if margin is not None:  # a share of perplexity, or points of another score
-        margin *= 100 if column.ratio else 100 / base
-    numbers = {"mean": percent * difference.mean, "low": low, "high": high, "margin": margin}
+def _shift(study: Study, column: tables.Column, row: tables.Row, evidence: tables.Evidence) -> dict[str, Any]:
+    difference = evidence.difference
+    ends = sorted(_better(column, end) for end in (difference.low, difference.high) if end is not None)
+    low, high = ends or (None, None)
+    margin = None if evidence.margin is None else abs(_better(column, evidence.margin))
+    numbers = {"mean": _better(column, difference.mean), "low": low, "high": high, "margin": margin}
+    title = tables.SCORES[column.score][0]
     return {
         "study": study.name,
         "task": column.task,
         "strategy": row.setting.strategy,
         "setting": study.label(row, column.task) or str(row.setting),
-        "score": tables.SCORES[column.score][0],
-        "difference": f"{difference.mean:+.{tables.SCORES[column.score][1]}f}",
+        "score": title,
+        "unit": "%" if column.ratio else title,
         "n": difference.n,
-        "verdict": cell.evidence.verdict if cell.evidence else None,
+        "verdict": evidence.verdict,
         **{name: significant(number) for name, number in numbers.items()},
     }
+
+
+def _better(column: tables.Column, size: float) -> float:
+    """A difference of the tests' scale as it is drawn, more than 0 being better: in percent of a perplexity."""
+    drawn = 100 * math.expm1(min(size, 700.0)) if column.ratio else size  # nats; more would be no number
+    return drawn if column.higher else -drawn
 
 
 def spec() -> dict[str, Any]:
@@ -139,15 +163,15 @@ def spec() -> dict[str, Any]:
         {"field": "task", "type": "nominal"},
         {"field": "setting", "type": "nominal"},
         {"field": "score", "type": "nominal"},
-        {"field": "difference", "type": "nominal", "title": "difference"},
-        {"field": "mean", "type": "quantitative", "format": "+.2f", "title": "percent, + is better"},
+        {"field": "mean", "type": "quantitative", "format": "+.2f", "title": "difference, + is better"},
         {"field": "low", "type": "quantitative", "format": "+.2f", "title": "95 % from"},
         {"field": "high", "type": "quantitative", "format": "+.2f", "title": "95 % to"},
-        {"field": "margin", "type": "quantitative", "format": ".2f", "title": "margin, percent"},
+        {"field": "margin", "type": "quantitative", "format": ".2f", "title": "margin"},
+        {"field": "unit", "type": "nominal", "title": "all in"},
         {"field": "verdict", "type": "nominal"},
         {"field": "n", "type": "quantitative", "title": "pairs"},
     ]
-    title = "difference, % (right is better)"
+    title = "difference (right is better)"  # the page says: in what
     return {
         "width": "container",
         "height": 100,  # the page says: so many rows

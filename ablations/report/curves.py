@@ -1,5 +1,6 @@
 """Learning curves: the mean over seeds as a line, the range as a band, each seed as a thin line."""
 
+from collections import Counter
 from typing import Any
 
 from ablations.report.parts import SETTING, Record, Study, settings
@@ -16,7 +17,7 @@ def data(studies: list[Study]) -> list[dict[str, Any]]:
     A loss is [[step, ...], [value, ...]], where the steps are the number of a list in `steps`, which runs share.
     """
     return [
-        settings(study, task) | _task(runs)
+        settings(study, task) | _task(runs) | {"lost": unfinished(runs)}
         for study in studies
         for task, runs in study.by_task.items()
         if any(run.get("curve") for group in runs.values() for run in group)
@@ -38,6 +39,16 @@ def _task(runs: dict[str, list[Record]]) -> dict[str, Any]:
                     line[name] = [at, [significant(point[name]) for point in points]]
             lines.append(line)
     return {"steps": [list(found) for found in steps], "lines": lines}
+
+
+def unfinished(runs: dict[str, list[Record]]) -> list[list[str]]:
+    """Settings with runs that did not finish, and how many: ["shared", "2 diverged"]."""
+    found = []
+    for name, group in runs.items():
+        counts = Counter(run["status"] for run in group if run["status"] != "finished")
+        if counts:
+            found.append([name, ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))])
+    return found
 
 
 def _points(run: Record, name: str) -> list[dict[str, Any]]:

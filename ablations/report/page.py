@@ -83,6 +83,7 @@ def data(found: list[Study], answered: answer.Answer) -> dict[str, Any]:
         "colours": list(figures.COLOURS),
         "markers": list(MARKERS.values()),
         "shifts": answered.shifts,
+        "lost": answered.lost,
         "curves": curves.data(found),
         "scores": scores.data(found),
         "maps": maps.data(found),

@@ -3,6 +3,7 @@
 from typing import Any
 
 from ablations import tables
+from ablations.figures.intervals import possible
 from ablations.report.parts import SETTING, Study, settings
 from ablations.report.safe import significant
 from ablations.tables.costs import Costs, costs
@@ -20,6 +21,8 @@ COSTS = {
 def data(studies: list[Study]) -> list[dict[str, Any]]:
     """Per study and task: settings with their costs, and per score its cells, [setting, mean, low, high, seeds].
 
+    And runs that came to none, [setting, "2 diverged"], and the range that the score can have at all.
+
     A study whose runs cannot stand in one table is left out: its own section says why.
     """
     found = []
@@ -36,15 +39,18 @@ def data(studies: list[Study]) -> list[dict[str, Any]]:
 
 
 def _score(column: tables.Column, study: Study) -> dict[str, Any]:
-    names, cells = list(study.by_task[column.task]), []
+    names, cells, lost = list(study.by_task[column.task]), [], []
     for row in study.table:
         cell, name = row.cells.get(column), study.label(row, column.task)
+        if cell is not None and cell.missing:
+            lost.append([name, ", ".join(f"{count} {what}" for what, count in cell.missing.items())])
         if cell is not None and cell.summary is not None and name is not None:
             summary = cell.summary
             numbers = [significant(number) for number in (summary.mean, summary.low, summary.high)]
             seeds = {str(seed): significant(score) for seed, score in sorted(cell.scores.items())}
             cells.append([names.index(name), *numbers, seeds])
-    return {"title": f"{tables.SCORES[column.score][0]}, {column.split}", "cells": cells}
+    title = f"{tables.SCORES[column.score][0]}, {column.split}"
+    return {"title": title, "cells": cells, "lost": lost, "range": possible(column)}
 
 
 def _numbers(one: Costs, task: str) -> dict[str, Any]:
@@ -67,7 +73,7 @@ def seeds_spec() -> dict[str, Any]:
             {
                 "data": {"name": "cells"},
                 "transform": [{"filter": "isValid(datum.low)"}],
-                "mark": {"type": "rule", "strokeWidth": 3, "opacity": 0.45},
+                "mark": {"type": "rule", "strokeWidth": 3, "opacity": 0.45, "clip": True},
                 "encoding": {
                     "x": {"field": "low", "type": "quantitative", "scale": {"zero": False}},
                     "x2": {"field": "high"},
@@ -110,7 +116,7 @@ def costs_spec() -> dict[str, Any]:
         "layer": [
             {
                 "transform": [{"filter": "isValid(datum.low)"}],
-                "mark": {"type": "rule", "strokeWidth": 2},
+                "mark": {"type": "rule", "strokeWidth": 2, "clip": True},
                 "encoding": {
                     "y": {"field": "low", "type": "quantitative", "scale": {"zero": False}},
                     "y2": {"field": "high"},

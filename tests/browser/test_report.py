@@ -186,6 +186,55 @@ def test_seeds_settings_and_losses_can_be_chosen_and_the_sentence_follows(browse
         assert set(strokes(page)) <= {figures.COLOURS[1]}  # a setting keeps its colour when others are not shown
 
 
+@pytest.fixture(scope="module")
+def uneven(tmp_path_factory):
+    """The page of a study with long names, a setting of which all runs diverged, and too few seeds to say anything."""
+    folder = tmp_path_factory.mktemp("uneven")
+    for strategy, score in {"separate": 50.0, "shared": 60.0, "q_is_k": 0.0}.items():
+        for width in (64, 128):
+            sizes = {"model__d_ff": width, "model__d_model": width // 2, "model__activation": f"gated_linear_{width}"}
+            for seed in (0, 1):
+                status = "diverged" if strategy == "q_is_k" else "finished"
+                run = make_record(strategy, "docs", seed, score * (1 + seed / 2) + width, status, **sizes)
+                records.write(run | {"curve": make.curve(seed) if status == "finished" else []}, folder)
+    (folder / "report.html").write_text(build(folder, ["demo"], folder).text, encoding="utf-8")
+    return (folder / "report.html").as_uri()
+
+
+DRAWN = {"#shifts-plot": 1, "#curves-plot": 1, "#seeds-plot": 1, "#costs-plot": 1}
+
+
+def test_differences_are_counted_by_the_verdicts_of_the_tables_and_what_is_gone_is_named(browser, uneven):
+    with opened(browser, uneven, drawn=DRAWN) as page:
+        page.locator("#shifts-strategy").select_option("")
+        says = page.locator("#shifts-says").inner_text()
+        assert says.startswith("2 differences, by the verdicts of the tables: 2 inconclusive.")
+        assert "Without any pair, and not in the picture: demo, docs: q_is_k" in says and "2 diverged" in says
+        page.locator("#shifts summary, #shifts-plot ~ figcaption summary").first.click()
+        cells = page.locator("#shifts-table tbody tr").first.locator("td").all_inner_texts()
+        assert [text.split()[-1] for text in cells if "%" in text] == ["%"] * 3
+
+
+def test_no_box_is_ticked_that_draws_nothing(browser, uneven):
+    with opened(browser, uneven, drawn=DRAWN) as page:
+        boxes = page.locator("#curves-settings label").evaluate_all(
+            "all => all.map(one => [one.innerText.trim(), one.querySelector('input').checked])"
+        )
+        assert len(boxes) == 6 and all(ticked == ("q_is_k" not in name) for name, ticked in boxes)
+        assert "Nothing to draw of q_is_k" in page.locator("#curves-says").inner_text()
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE])
+def test_long_names_can_be_read_whole_and_axes_end_where_scores_do(browser, uneven, size):
+    with opened(browser, uneven, size, drawn=DRAWN) as page:
+        for plot in ("#seeds-plot", "#costs-plot", "#curves-plot"):
+            texts = page.locator(f"{plot} svg text").all_text_contents()
+            assert not [text for text in texts if "\u2026" in text], plot
+        marks = page.locator("#seeds-plot .role-axis-label text").all_text_contents()
+        numbers = [float(text.replace("\u2212", "-")) for text in marks if text.strip("\u2212-").isdigit()]
+        assert numbers and min(numbers) >= 0
+
+
 def test_maps_stand_side_by_side_and_follow_their_choices(browser, address):
     with opened(browser, address) as page:
         assert page.locator("#maps-plots figcaption").all_inner_texts() == ["separate", "shared"]

@@ -13,6 +13,9 @@ function section(id, entries, select, changed) {
 
 // Learning curves
 
+/** What became of runs that did not finish, or came to no score: [setting, "2 diverged"] each. */
+const unfinished = (lost) => (lost.length ? ` Of the runs: ${lost.map(([name, what]) => `${name} ${what}`).join("; ")}.` : "");
+
 const curve = () => DATA.curves[Number(byId("curves-study").value)];
 
 function newCurves() {
@@ -27,9 +30,16 @@ function newCurves() {
 }
 
 function drawCurves() {
-  const { settings, marks, lines, steps, label: title } = curve();
+  const { settings, marks, lines, steps, lost, label: title } = curve();
   const loss = byId("curves-loss").value;
   const seeds = new Set(ticked(byId("curves-seeds")).map((index) => byId("curves-seeds").seeds[index]));
+  const there = new Set(lines.filter((line) => line[loss]).map((line) => line.setting));
+  for (const box of byId("curves-settings").querySelectorAll("input")) {
+    const gone = !there.has(Number(box.value)); // no box is ticked that draws nothing
+    if (gone && !box.disabled) box.before = box.checked;
+    if (gone !== box.disabled) box.checked = gone ? false : box.before;
+    box.disabled = gone;
+  }
   const wanted = new Set(ticked(byId("curves-settings")));
   const points = lines
     .filter((line) => line[loss] && seeds.has(line.seed) && wanted.has(line.setting))
@@ -45,9 +55,11 @@ function drawCurves() {
   const rows = last.map(({ setting, step, values }) => [setting, short(step), short(mean(values)), short(Math.min(...values)), short(Math.max(...values)), values.length]);
   numbers(byId("curves-table"), `${title}, ${DATA.losses[loss]}, at the last step`, ["setting", "step", "mean", "smallest", "largest", "seeds"], rows);
   const ordered = last.toSorted((a, b) => mean(a.values) - mean(b.values));
-  const says = ordered.length
+  const said = ordered.length
     ? `${title}, ${DATA.losses[loss]} at the end: ${ordered.map(({ setting, values }) => `${setting} ${short(mean(values), 4)}`).join("; ")}.`
     : "No curve is chosen.";
+  const without = settings.filter((_, index) => !there.has(index));
+  const says = `${said}${without.length ? ` Nothing to draw of ${without.join("; ")}.` : ""}${unfinished(lost)}`;
   byId("curves-says").textContent = says;
   again("curves", curve().study);
   draw(byId("curves-plot"), spec, { points }, says);
@@ -81,6 +93,17 @@ function newScores() {
   drawScores();
 }
 
+/** Limits of an axis of scores: all seeds, as much of the intervals as leaves these readable, and nothing that cannot be. */
+function readableRange([least, most], values, cells) {
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  const room = high - low || Math.abs(high) || 1;
+  const ends = cells.flatMap((cell) => (cell.low === null ? [] : [cell.low, cell.high]));
+  const from = Math.max(Math.min(low, ...ends), low - room);
+  const to = Math.min(Math.max(high, ...ends), high + room);
+  const edge = 0.05 * (to - from || room);
+  return [Math.max(from - edge, least), Math.min(to + edge, most ?? Infinity)];
+}
+
 function drawScores() {
   const { settings, marks, scores, label: title } = scored();
   const score = scores[Number(byId("scores-score").value)] || scores[0];
@@ -88,25 +111,29 @@ function drawScores() {
   const seeds = score.cells.flatMap(([setting, , , , found]) => Object.entries(found).map(([seed, value]) => ({ setting: settings[setting], seed: Number(seed), value })));
   const spec = dressed(structuredClone(SPECS.seeds), settings, marks);
   spec.encoding.y.sort = settings;
-  spec.height = 34 * cells.length + 10;
-  spec.encoding.y.axis.labelLimit = byId("seeds-plot").clientWidth < 640 ? 130 : 260;
+  const lines = Math.max(1, ...cells.map((cell) => cell.setting.split(", ").length));
+  spec.height = Math.max(34, 15 * lines + 8) * cells.length + 10;
+  Object.assign(spec.encoding.y.axis, { labelLimit: byId("seeds-plot").clientWidth < 640 ? 150 : 340, labelExpr: "split(datum.label, ', ')", labelOverlap: false });
+  const domain = readableRange(score.range, seeds.map((seed) => seed.value), cells);
+  spec.layer[0].encoding.x.scale = { ...spec.layer[0].encoding.x.scale, domain };
   spec.layer[2].encoding.x.title = score.title;
   const rows = cells.map((cell) => [cell.setting, short(cell.mean), short(cell.low), short(cell.high), cell.n, seeds.filter((seed) => seed.setting === cell.setting).map((seed) => short(seed.value)).join(", ")]);
   numbers(byId("seeds-table"), `${title}, ${score.title}`, ["setting", "mean", "95 % from", "to", "seeds", "each seed"], rows);
-  const says = `${title}, ${score.title}: ${cells.map((cell) => `${cell.setting} ${short(cell.mean, 4)}`).join("; ")}.`;
+  const says = `${title}, ${score.title}: ${cells.map((cell) => `${cell.setting} ${short(cell.mean, 4)}`).join("; ")}.${unfinished(score.lost)}`;
   byId("seeds-says").textContent = says;
   again("seeds", scored().study);
   again("costs", scored().study);
   draw(byId("seeds-plot"), filled(spec, cells, "low"), { cells, seeds }, says);
-  drawCosts(settings, marks, cells, score.title, title);
+  drawCosts(settings, marks, cells, score.title, title, domain);
 }
 
-function drawCosts(settings, marks, cells, score, title) {
+function drawCosts(settings, marks, cells, score, title, domain) {
   const cost = byId("costs-cost").value;
   const points = cells.map((cell) => ({ ...cell, cost: scored().costs[cell.index][cost] })).filter((cell) => cell.cost !== undefined);
   const spec = dressed(structuredClone(SPECS.costs), settings, marks);
   spec.encoding.x.title = DATA.costs[cost];
   spec.layer[1].encoding.y.title = score;
+  spec.layer[1].encoding.y.scale = { ...spec.layer[1].encoding.y.scale, domain };
   numbers(byId("costs-table"), `${title}, ${score} against ${DATA.costs[cost]}`, ["setting", DATA.costs[cost], "mean score"], points.map((point) => [point.setting, short(point.cost, 9), short(point.mean)]));
   const says = points.length ? `${title}, ${score} against ${DATA.costs[cost]}: ${points.map((point) => `${point.setting} ${short(point.cost, 9)} and ${short(point.mean, 4)}`).join("; ")}.` : "This cost is not on record.";
   byId("costs-says").textContent = says;
@@ -143,11 +170,17 @@ function drawShifts() {
   const [low, high] = [Math.min(0, ...middle), Math.max(0, ...middle)];
   const room = 0.25 * (high - low) || 1;
   spec.layer.at(-1).encoding.x.scale = { domain: [low - room, high + room], nice: true };
-  const percent = (value) => (value === null ? "—" : `${value > 0 ? "+" : ""}${short(value, 3)} %`);
-  const rows = shifts.map((shift) => [shift.row, shift.study, shift.task, shift.score, shift.difference, percent(shift.mean), percent(shift.low), percent(shift.high), shift.margin === null ? "—" : `${short(shift.margin, 3)} %`, shift.verdict || "—", shift.n]);
-  numbers(byId("shifts-table"), "Differences to the baseline of each study, + is better", ["study: setting", "studies with these runs", "task", "score", "difference", "percent", "95 % from", "to", "margin", "verdict", "pairs"], rows);
-  const count = (test) => shifts.filter(test).length;
-  const says = `Of ${shifts.length} differences${strategy ? ` of ${strategy}` : ""}, ${count((shift) => shift.high !== null && shift.high < 0)} are worse than the baseline with their whole interval, ${count((shift) => shift.low !== null && shift.low > 0)} better; the others' intervals hold zero, or there is none. Bars end at the edge of the picture; the table has them whole.`;
+  const units = [...new Set(shifts.map((shift) => shift.unit))];
+  const title = `difference, right is better (${units.map((unit) => (unit === "%" ? "perplexity: %" : unit)).join("; ")})`;
+  spec.layer.at(-1).encoding.x.title = title;
+  const sized = ({ unit }, value, sign = "+") => (value === null ? "—" : `${value > 0 ? sign : ""}${short(value, 3)} ${unit}`);
+  const rows = shifts.map((shift) => [shift.row, shift.study, shift.task, shift.score, sized(shift, shift.mean), sized(shift, shift.low), sized(shift, shift.high), sized(shift, shift.margin, ""), shift.verdict || "—", shift.n]);
+  numbers(byId("shifts-table"), "Differences to the baseline of each study, paired by seed; in all rows + is better", ["study: setting", "studies with these runs", "task", "score", "difference, + is better", "95 % from", "to", "margin", "verdict", "pairs"], rows);
+  const verdicts = [...new Set(shifts.map((shift) => shift.verdict))].sort();
+  const counts = verdicts.map((verdict) => `${shifts.filter((shift) => shift.verdict === verdict).length} ${verdict}`);
+  const gone = DATA.lost.filter((one) => !strategy || one.strategy === strategy).map((one) => one.says);
+  const without = gone.length ? ` Without any pair, and not in the picture: ${gone.join("; ")}.` : "";
+  const says = `${shifts.length} differences${strategy ? ` of ${strategy}` : ""}, by the verdicts of the tables: ${counts.join(", ") || "none"}.${without} Bars end at the edge of the picture; the table has them whole.`;
   byId("shifts-says").textContent = says;
   draw(byId("shifts-plot"), filled(spec, shifts, "low", "margin"), { shifts }, says);
 }

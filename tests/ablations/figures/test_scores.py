@@ -72,6 +72,49 @@ def test_an_interval_of_two_seeds_does_not_hide_the_dots():
     assert arrows == {"<", ">"}
 
 
+@pytest.mark.parametrize(("task", "scores"), [("docs", (5.0, 300.0)), ("flickr", (3.0, 98.0))])
+def test_an_axis_ends_where_scores_do(task, scores):
+    """No perplexity and no BLEU is below 0, however far an interval of two seeds reaches; none is above 100 BLEU."""
+    runs = [make_record("shared", task, seed, score) for seed, score in enumerate(scores)]
+    panel = figure(runs, "dots").axes[0]
+    low, high = panel.get_xlim()
+    assert low == 0 and max(scores) < high and (task == "docs" or high == 100)
+    arrows = {line.get_marker() for line in panel.lines if list(line.get_xdata()) in ([low], [high])}
+    assert arrows == {"<", ">"}
+
+
+def test_a_dot_at_the_end_of_the_scale_has_its_edge():
+    runs = [make_record("shared", "flickr", seed, score) for seed, score in enumerate((0.0, 100.0))]
+    low, high = figure(runs, "dots").axes[0].get_xlim()
+    assert -10 < low < 0 and 100 < high < 110
+
+
+def lost(*runs):
+    """With a setting of which all runs diverged."""
+    return [*runs, *(make_record("q_is_k", seed=seed, status="diverged") for seed in (0, 1))]
+
+
+def test_a_setting_without_a_pair_keeps_its_row():
+    [drawing] = figures.drawings(material(lost(*scored())), "differences")
+    [panel] = drawing.figure.axes
+    assert "q_is_k (n=0, 2 diverged)" in labels(panel)
+    [text] = [text for text in panel.texts if text.get_text() == "no pair"]
+    assert labels(panel)[text.xy[1]] == "q_is_k (n=0, 2 diverged)"
+    assert "q_is_k: no pair of runs, 2 diverged." in drawing.description
+
+
+def test_a_setting_without_a_score_is_named_beside_costs_and_curves():
+    runs = lost(*scored())
+    [drawing] = figures.drawings(material(runs), "pareto")
+    assert "Not drawn, without a score: q_is_k (n=0, 2 diverged)." in drawing.description
+    for run in runs:
+        run["curve"] = [{"step": step, "loss": 1.0} for step in (1, 2)]
+    [drawing] = figures.drawings(material(runs), "curves")
+    assert drawing.description.endswith("Not drawn are runs of q_is_k (2 diverged).")
+    [drawing] = figures.drawings(material(scored()), "pareto")
+    assert "Not drawn" not in drawing.description
+
+
 def test_differences_are_paired_and_of_perplexity_logarithmic():
     [panel] = figure(scored(), "differences").axes
     assert labels(panel) == ["k_is_v (n=3)", "shared (n=3)"]
@@ -160,7 +203,10 @@ def test_settings_that_cost_the_same_stand_side_by_side():
     runs = scored()
     for run in runs:
         run["budget"]["parameters"] = 100 if run["strategy"] == "separate" else 50
-    [panel] = figure(runs, "pareto").axes
+    [drawing] = figures.drawings(material(runs), "pareto")
+    [panel] = drawing.figure.axes
+    assert panel.get_xlabel() == "parameters\n(equal costs drawn side by side)"  # as nobody could tell it else
+    assert "Settings of equal parameters are drawn side by side." in drawing.description
     at = {
         x.get_label(): x.get_transform().transform(x.get_xydata()[0])[0] for x in panel.lines if "n=" in x.get_label()
     }

@@ -164,13 +164,65 @@ def test_what_differs_stands_beside_the_strategy():
     assert {line.cells[3].text for line in lines} == {"model.d_ff=64", "model.d_ff=128"}
 
 
-def test_a_difference_is_in_percent_of_the_baseline_and_better_is_positive(study):
-    bleu, perplexity = answer.shifts(study)[0], answer.shifts(study)[-1]
+def test_a_difference_is_in_the_scale_of_its_score_and_better_is_positive(study):
     found = {(shift["task"], shift["score"]): shift for shift in answer.shifts(study)}
     bleu, perplexity = found["flickr", "BLEU"], found["docs", "perplexity"]
-    assert bleu["mean"] == pytest.approx(-100 * 4 / 30.05, rel=1e-4)
-    assert perplexity["mean"] == pytest.approx(-100 * 1 / 50, rel=1e-4)
+    assert (bleu["mean"], bleu["unit"]) == (pytest.approx(-4, rel=1e-4), "BLEU")
+    assert (perplexity["mean"], perplexity["unit"]) == (pytest.approx(-100 * 1 / 50, rel=1e-4), "%")
     assert bleu["low"] <= bleu["mean"] <= bleu["high"]
+
+
+def pairs(task, scores, status="finished", **overrides):
+    made = [
+        make_record(strategy, task, seed, score, status if strategy == "shared" else "finished", **overrides)
+        for strategy, found in scores.items()
+        for seed, score in enumerate(found)
+    ]
+    for run in made:
+        run["config"]["study"] |= {"margin_bleu": 0.5, "margin_perplexity": 0.01}
+    return made
+
+
+def test_a_baseline_near_zero_blows_no_difference_up():
+    study = of_runs("demo", pairs("flickr", {"separate": (0.5, 0.75), "shared": (2.5, 3.0)}))
+    shift = next(shift for shift in answer.shifts(study) if shift["score"] == "BLEU")
+    assert (shift["mean"], shift["margin"], shift["unit"]) == (2.125, 0.5, "BLEU")
+
+
+def test_all_numbers_of_a_row_have_one_direction_and_the_scale_of_the_tests():
+    """More perplexity is worse: to the left, with its whole interval."""
+    study = of_runs("demo", pairs("docs", {"separate": (50, 51, 52), "shared": (60, 62, 61)}))
+    [shift] = answer.shifts(study)
+    [found] = [cell.evidence for row in study.table for cell in row.cells.values() if cell.evidence]
+    assert -100 < shift["low"] < shift["mean"] < shift["high"] < 0 and "difference" not in shift
+    assert shift["low"] == pytest.approx(-100 * math.expm1(found.difference.high), rel=1e-4)
+    assert shift["margin"] == pytest.approx(1) and shift["unit"] == "%"
+
+
+def test_an_interval_without_measure_is_a_number_still():
+    study = of_runs("demo", pairs("docs", {"separate": (2, 1e140), "shared": (1e140, 2)}))
+    [shift] = answer.shifts(study)
+    assert shift["low"] < -1e300 and shift["high"] == 100
+
+
+def test_settings_without_a_pair_are_counted_and_not_forgotten():
+    runs = pairs("docs", {"separate": (50, 51), "shared": (60, 62)}, "diverged")
+    study = of_runs("demo", runs)
+    found = answer.answer([study])
+    assert found.shifts == []
+    assert [one["says"] for one in found.lost] == ["demo, docs: shared (2 diverged)"]
+    assert answer.lost(of_runs("demo", pairs("docs", {"separate": (50, 51), "shared": (60, 62)}))) == []
+    [entry] = scores.data([study])
+    assert entry["scores"][0]["lost"] == [["shared", "2 diverged"]]
+    for run in runs:
+        run["curve"] = make.curve(0) if run["strategy"] == "separate" else []
+    [entry] = curves.data([of_runs("demo", runs)])
+    assert entry["lost"] == [["shared", "2 diverged"]]
+
+
+def test_charts_are_told_what_scores_can_be(study):
+    found = {entry["label"]: entry["scores"][0]["range"] for entry in scores.data([study])}
+    assert found == {"demo: docs": (0, None), "demo: flickr": (0, 100)}
 
 
 def test_runs_that_answer_two_studies_are_one_difference():
