@@ -21,7 +21,8 @@ from ablations.comparisons.pairs import (
 from ablations.files import write_text
 from ablations.stats import checkpoints, crossed
 from ablations.stats.corpus import BLEU
-from ablations.tables import KINDS, Column, Record, baseline_of
+from ablations.tables import KINDS, Column, Record, baseline_of, rows
+from ablations.tables.baseline import without_baseline
 from ablations.writers import Grid, latex, markdown
 from ablations.writers.grid import NOTHING, change_text, listed, margin_text, p_text, plural, with_interval
 
@@ -61,7 +62,7 @@ def write(results: str | Path, study: str, splits: Sequence[str] | None = None) 
     grids = [grid for table in found for grid in _grids(table, runs)]
     heading = f"Comparisons of study {study}" + (f" on {listed(asked)}" if asked else "")
     texts = {
-        "md": markdown(heading, [*about(runs), *_too_few(few)], grids, command),
+        "md": markdown(heading, [*about(runs), *_alone(runs), *_too_few(few)], grids, command),
         "csv": csv_text(found, command),
         "tex": latex(grids, command),
     }
@@ -100,11 +101,19 @@ def nothing(results: str | Path, study: str, splits: Sequence[str] | None = None
         )
     if few := _too_few(one_unit(_pairs(runs, splits or []))):
         return few[0]
+    if found := _alone(runs):
+        return " ".join(found)
     return "no setting and its baseline have units of a common seed: nothing to compare"
 
 
 def _pairs(runs: list[Record], splits: Sequence[str]) -> dict[Column, list[Pairs]]:
     return pairs_of(runs, baseline_of(runs), splits or None)
+
+
+def _alone(runs: list[Record]) -> list[str]:
+    """Settings that have no baseline to be compared with."""
+    baseline = baseline_of(runs)
+    return without_baseline(rows(runs, baseline), baseline)
 
 
 def _too_few(columns: list[Column]) -> list[str]:
@@ -147,7 +156,14 @@ def _over_grid(column: Column, over: list[Over], units: str) -> Grid:
     body = []
     for one in over:
         estimate, again, pairs = one.crossed, one.hierarchical, one.pairs
-        line = [pairs.setting, pairs.against, str(len(pairs.seeds)), f"{pairs.setting_SNK.shape[1]:,}"]
+        line = [pairs.setting, pairs.against, str(len(pairs.seeds))]
+        if one.value is None:
+            lost = [f"{count} {status}" for status, count in pairs.missing.items()]
+            lost += [f"{plural(pairs.without, 'pair')} without units"] if pairs.without else []
+            told = f"{NOTHING} ({', '.join(lost) or 'no pair'})"
+            body.append([*line, NOTHING, told, *[NOTHING] * 5, one.verdict or NOTHING])
+            continue
+        line.append(f"{pairs.setting_SNK.shape[1]:,}")
         if estimate is None or again is None:
             body.append([*line, f"{change_text(column, one.value)} (one pair)", *[NOTHING] * 5, one.verdict])
             continue
@@ -170,6 +186,10 @@ def _over_grid(column: Column, over: list[Over], units: str) -> Grid:
         told = margin_text(column, margin)
         notes.append(f"Equivalent or not worse: within the study's margin of {told}, each test adjusted by Holm.")
     notes += _lost(over)
+    if any(one.crossed is None for one in over) and len(over) > 1:
+        notes.append(
+            "A setting without a test stays in Holm's family with p = 1: losing it makes no other test easier."
+        )
     without = [f"{one.pairs.setting} ({one.pairs.without})" for one in over if one.pairs.without]
     if without:
         notes.append(f"Pairs of seeds left out, for want of units: {', '.join(without)}.")
@@ -237,7 +257,7 @@ def csv_text(found: list[Table], command: str) -> str:
 def _about_pairs(pairs: Pairs) -> dict[str, Any]:
     column = pairs.column
     names = {"task": column.task, "split": column.split, "setting": pairs.setting, "against": pairs.against}
-    return {**names, "score": column.score, "units": pairs.setting_SNK.shape[1]}
+    return {**names, "score": column.score, "units": pairs.setting_SNK.shape[1] if pairs.seeds else None}
 
 
 def _over_fields(one: Over) -> dict[str, Any]:

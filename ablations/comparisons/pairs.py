@@ -7,8 +7,8 @@ change.
 
 import math
 import zlib
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -40,6 +40,7 @@ class Pairs:
     lost: int  # runs of the setting that came to no score
     baseline_lost: int  # the same of the baseline
     without: int  # seeds that both have, of which one record has no units
+    missing: Mapping[str, int] = field(default_factory=dict)  # what became of the setting's other runs, and how many
 
     @property
     def score(self) -> Score:
@@ -65,13 +66,15 @@ class Over:
     holm_not_worse: float | None = None
 
     @cached_property
-    def value(self) -> float:
-        """Mean difference over the seeds."""
-        return float(self.pairs.differences.mean())
+    def value(self) -> float | None:
+        """Mean difference over the seeds. None without a pair."""
+        return float(self.pairs.differences.mean()) if self.pairs.seeds else None
 
     @property
     def verdict(self) -> str:
-        """By the rule of `stats.verdict`, from p values over seeds and units."""
+        """By the rule of `stats.verdict`, from p values over seeds and units; without a pair what became of runs."""
+        if self.value is None:
+            return "" if self.pairs.without else " and ".join(self.pairs.missing) or "inconclusive"
         difference = stats.Summary(self.value, None, len(self.pairs.seeds), None, None)
         tests = self.holm, self.holm_equivalent, self.holm_not_worse
         lost = self.pairs.lost, self.pairs.baseline_lost
@@ -90,9 +93,10 @@ class Between:
 
 
 def pairs_of(runs: list[Record], baseline: str, splits: Iterable[str] | None = None) -> dict[Column, list[Pairs]]:
-    """Every setting and the baseline's row it is compared with, by column, where both have units of a common seed.
+    """Every setting and the baseline's row it is compared with, by column, where some setting and its
+    baseline have units of a common seed; those that have none are there without seeds.
 
-    Pairs are those of `tables.rows`: the baseline's row of the same rest, or the only one. Raises ValueError where two
+    Pairs are those of `tables.rows`. Raises ValueError where two
     runs cannot stand in one table, or where units do not fit their score or each other.
     """
     table = rows(runs, baseline)
@@ -104,15 +108,14 @@ def pairs_of(runs: list[Record], baseline: str, splits: Iterable[str] | None = N
             continue
         for row in table:
             if row.against is not None and column in row.cells and column in by_setting[row.against].cells:
-                pairs = _pairs(row, by_setting[row.against], column)
-                if pairs.seeds:
-                    found.setdefault(column, []).append(pairs)
-    return found
+                found.setdefault(column, []).append(_pairs(row, by_setting[row.against], column))
+    return {column: pairs for column, pairs in found.items() if any(one.seeds for one in pairs)}
 
 
 def one_unit(found: dict[Column, list[Pairs]]) -> list[Column]:
     """Columns of fewer than 2 units, which say nothing about other units."""
-    return [column for column, pairs in found.items() if any(one.setting_SNK.shape[1] < 2 for one in pairs)]
+    tested = {column: [one for one in pairs if one.seeds] for column, pairs in found.items()}
+    return [column for column, pairs in tested.items() if any(one.setting_SNK.shape[1] < 2 for one in pairs)]
 
 
 def without_units(runs: list[Record]) -> list[str]:
@@ -121,7 +124,7 @@ def without_units(runs: list[Record]) -> list[str]:
 
 
 def over_seeds_and_units(pairs: list[Pairs], runs: list[Record]) -> list[Over]:
-    """The settings of one column, which are one family for Holm."""
+    """The settings of one column, which are one family for Holm, those without a pair in it."""
     margin = margins(runs, [pairs[0].column])[pairs[0].column] if pairs else None
     found = [_over(one, margin) for one in pairs]
     p = stats.adjusted({index: one.crossed.p if one.crossed else None for index, one in enumerate(found)})
@@ -185,6 +188,7 @@ def _pairs(row: Row, base: Row, column: Column) -> Pairs:
         row.cells[column].lost,
         base.cells[column].lost,
         len(common) - len(seeds),
+        row.cells[column].missing,
     )
 
 

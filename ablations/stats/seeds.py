@@ -178,6 +178,9 @@ def holm(ps: Sequence[float]) -> list[float]:
 
 
 def adjusted(ps: Mapping[Key, float | None]) -> dict[Key, float | None]:
-    """Holm's adjusted p-values by name, of the tests that were made; None stays None and is not counted."""
-    there = {key: p for key, p in ps.items() if p is not None}
-    return dict.fromkeys(ps) | dict(zip(there, holm(list(there.values())), strict=True))
+    """Holm's adjusted p-values by name. None stands for a test that was planned and could not be made.
+
+    It stays None and counts as p = 1: that a setting was lost makes no other comparison easier.
+    """
+    found = zip(ps, holm([1.0 if p is None else p for p in ps.values()]), strict=True)
+    return {key: p if ps[key] is not None else None for key, p in found}

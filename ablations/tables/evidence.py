@@ -116,21 +116,25 @@ class Pair:
 
 
 def weigh(pairs: Mapping[Key, Pair], shares: Mapping[Column, float | None]) -> dict[Key, Evidence]:
-    """The evidence of a family of comparisons against the margins of their columns."""
-    differences = {key: _difference(pair) for key, pair in pairs.items()}
+    """The evidence of a family of comparisons against the margins of their columns.
+
+    A pair without a common seed has none; it stays in the family that Holm adjusts for.
+    """
+    differences = {key: found for key, pair in pairs.items() if (found := _difference(pair)) is not None}
     limits = {key: _scaled(pair.column, shares.get(pair.column)) for key, pair in pairs.items()}
     within: dict[Key, stats.Margin | None] = {}
-    for key, pair in pairs.items():
+    for key, difference in differences.items():
         limit = limits[key]
-        found = None if limit is None else stats.against_margin(differences[key], limit, pair.column.higher)
+        found = None if limit is None else stats.against_margin(difference, limit, pairs[key].column.higher)
         within[key] = found
     raw = {
         key: Tests(stats.t_test(differences[key]), test and test.p_equivalent, test and test.p_not_worse)
         for key, test in within.items()
     }
-    adjusted = _holm(raw)
+    adjusted = _holm(raw, limits)
     result = {}
-    for key, pair in pairs.items():
+    for key in differences:
+        pair = pairs[key]
         test, tests = within[key], adjusted[key]
         ps = tests.t, tests.equivalent, tests.not_worse
         word = stats.verdict(differences[key], pair.column.higher, *ps, pair.lost, pair.baseline_lost)
@@ -139,8 +143,10 @@ def weigh(pairs: Mapping[Key, Pair], shares: Mapping[Column, float | None]) -> d
     return result
 
 
-def _difference(pair: Pair) -> stats.Summary:
+def _difference(pair: Pair) -> stats.Summary | None:
     common = sorted(pair.scores.keys() & pair.baseline.keys())
+    if not common:
+        return None
     if pair.column.ratio:
         return stats.summarize([math.log(pair.scores[seed]) - math.log(pair.baseline[seed]) for seed in common])
     return stats.summarize([pair.scores[seed] - pair.baseline[seed] for seed in common])
@@ -150,8 +156,12 @@ def _scaled(column: Column, margin: float | None) -> float | None:
     return math.log1p(margin) if margin is not None and column.ratio else margin
 
 
-def _holm(raw: dict[Key, Tests]) -> dict[Key, Tests]:
-    t = stats.adjusted({key: tests.t for key, tests in raw.items()})
-    equivalent = stats.adjusted({key: tests.equivalent for key, tests in raw.items()})
-    not_worse = stats.adjusted({key: tests.not_worse for key, tests in raw.items()})
-    return {key: Tests(t[key], equivalent[key], not_worse[key]) for key in raw}
+def _holm(raw: Mapping[Key, Tests], limits: Mapping[Key, float | None]) -> dict[Key, Tests]:
+    """`limits`: of every pair, tested or not; without one there is nothing to be equivalent to."""
+    none = Tests(None, None, None)
+    family = {key: raw.get(key, none) for key in limits}
+    within = {key: tests for key, tests in family.items() if limits[key] is not None}
+    t = stats.adjusted({key: tests.t for key, tests in family.items()})
+    equivalent = stats.adjusted({key: tests.equivalent for key, tests in within.items()})
+    not_worse = stats.adjusted({key: tests.not_worse for key, tests in within.items()})
+    return {key: Tests(t[key], equivalent.get(key), not_worse.get(key)) for key in raw}

@@ -8,6 +8,7 @@ from typing import Any
 
 from ablations import record as records
 from ablations import stats
+from ablations.tables.baseline import opponent
 from ablations.tables.columns import Column, Record, all_columns, headline_columns, score_of
 from ablations.tables.evidence import Evidence, Pair, margins, weigh
 from ablations.tables.mixtures import name_of, refuse_mixtures
@@ -52,8 +53,8 @@ class Row:
 def rows(runs: Iterable[Record], baseline: str = "separate") -> list[Row]:
     """The rows of a study from its records, the baseline's first.
 
-    Each other row is compared with the baseline's of the same rest, or with the only one there is. Raises ValueError
-    where two runs of one task are not comparable or nothing tells them apart, naming both and what differs.
+    Each other row is compared with its `opponent` among the baseline's. Raises ValueError where two runs of one task
+    are not comparable or nothing tells them apart, naming both and what differs.
     """
     once = {run["signature"]: run for run in runs}  # a run may be on record in several studies
     runs = sorted(once.values(), key=lambda run: (run["task"], records.label(run["config"]), run["signature"]))
@@ -124,22 +125,16 @@ def _refuse_twins(setting: Setting, runs: list[Record]) -> None:
 
 
 def _compare(table: list[Row], runs: list[Record]) -> list[Row]:
-    columns, bases = headline_columns(runs), {row.setting.rest: row for row in table if row.baseline}
-    alone = next(iter(bases.values())) if len(bases) == 1 else None
-    against = [None if row.baseline else bases.get(row.setting.rest, alone) for row in table]
-    found: dict[tuple[int, Column], stats.Comparison] = {}
+    columns, against = headline_columns(runs), [opponent(row, table) for row in table]
+    found: dict[tuple[int, Column], stats.Comparison | None] = {}
+    pairs: dict[tuple[int, Column], Pair] = {}
     for index, (row, base) in enumerate(zip(table, against, strict=True)):
         for column in columns if base else ():
-            comparison = compared(row, base, column) if base else None
-            if comparison is not None:
-                found[index, column] = comparison
-    holm = stats.adjusted({key: comparison.p for key, comparison in found.items()})
-    pairs = {}
-    for index, column in found:
-        base, own = against[index], table[index].cells[column]
-        assert base is not None
-        other = base.cells[column]
-        pairs[index, column] = Pair(column, own.scores, other.scores, own.lost, other.lost)
+            if base is not None and column in row.cells and column in base.cells:
+                own, other = row.cells[column], base.cells[column]
+                found[index, column] = compared(row, base, column)
+                pairs[index, column] = Pair(column, own.scores, other.scores, own.lost, other.lost)
+    holm = stats.adjusted({key: comparison and comparison.p for key, comparison in found.items()})
     weighed = weigh(pairs, margins(runs, columns))
     result = []
     for index, (row, base) in enumerate(zip(table, against, strict=True)):
@@ -151,7 +146,7 @@ def _compare(table: list[Row], runs: list[Record]) -> list[Row]:
                 evidence=weighed[index, column],
             )
             for column in columns
-            if (index, column) in found
+            if (index, column) in weighed
         }
         cells = {column: changed.get(column, cell) for column, cell in row.cells.items()}
         result.append(replace(row, cells=cells, against=base.setting if base else None))

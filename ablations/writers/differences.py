@@ -1,18 +1,23 @@
 """Every comparison of the headline with its tests."""
 
 from ablations.tables import Record, Row, headline_columns
-from ablations.writers.grid import NOTHING, Grid, difference_text, p_text
+from ablations.writers.grid import NOTHING, Grid, difference_text, lost_text, lost_word, p_text
 
 ALPHA = 0.05
 
 
 def comparison_grids(table: list[Row], runs: list[Record], baseline: str) -> list[Grid]:
-    """None where nothing can be compared."""
-    body, bound, ratio = [], False, False
+    """None where nothing can be compared; settings of which all runs are lost stand last."""
+    body, lost, bound, ratio = [], [], False, False
     for column in headline_columns(runs):
         for row in table:
             cell = row.cells.get(column)
-            if cell is None or cell.comparison is None or cell.evidence is None:
+            if cell is None or row.against is None:
+                continue
+            if cell.comparison is None or cell.evidence is None:
+                if cell.summary is None:
+                    line = [str(row.setting), column.title, lost_text(cell), "0"]
+                    lost.append([*line, *[NOTHING] * 6, lost_word(cell)])
                 continue
             comparison, tests = cell.comparison, cell.evidence.adjusted
             ratio |= column.ratio
@@ -33,6 +38,10 @@ def comparison_grids(table: list[Row], runs: list[Record], baseline: str) -> lis
     ]
     if ratio:
         notes.append("Of perplexities r and every test are of their logarithm; difference and interval are not.")
+    if lost:
+        notes.append(
+            "A setting without a score stays in Holm's family with p = 1: losing it makes no other test easier."
+        )
     if bound:
         notes.append("≥: the smallest p that so many pairs can give; no exact test can reach 5 % with them.")
-    return [Grid("Differences", header, body, notes)] if body else []
+    return [Grid("Differences", header, [*body, *lost], notes)] if body else []

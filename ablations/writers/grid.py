@@ -24,12 +24,23 @@ def cell_text(cell: Cell | None, column: Column) -> str:
     """Such as `27.31 ± 0.14 (n=5)`, `27.31 (n=1)` or `27.31 ± 0.14 (n=4, 1 diverged)`."""
     if cell is None:
         return NOTHING
-    missing = [f"{count} {status}" for status, count in cell.missing.items()]
     if cell.summary is None:
-        return f"{NOTHING} ({', '.join(missing)})"
+        return lost_text(cell)
+    missing = [f"{count} {status}" for status, count in cell.missing.items()]
     decimals = SCORES[column.score][1]
     spread = "" if cell.summary.sd is None else f" ± {cell.summary.sd:.{decimals}f}"
     return f"{cell.summary.mean:.{decimals}f}{spread} ({', '.join([f'n={cell.summary.n}', *missing])})"
+
+
+def lost_text(cell: Cell) -> str:
+    """What became of the runs where there is no number, such as `— (2 diverged)`."""
+    missing = [f"{count} {status}" for status, count in cell.missing.items()]
+    return f"{NOTHING} ({', '.join(missing)})" if missing else NOTHING
+
+
+def lost_word(cell: Cell) -> str:
+    """In place of a verdict, where no run came to a score: `diverged`, `failed` or `no score`."""
+    return listed(list(cell.missing)) if cell.summary is None and cell.missing else NOTHING
 
 
 def difference_text(row: Row, column: Column) -> str:

@@ -1,7 +1,8 @@
 """The headline: every setting with its scores, its costs, and what its difference to the baseline comes to."""
 
 from ablations.tables import SCORES, Column, Record, Row, conditions, headline_columns
-from ablations.writers.grid import NOTHING, Grid, cell_text, costs_text, difference_text, listed, margin_text
+from ablations.tables.baseline import without_baseline
+from ablations.writers.grid import NOTHING, Grid, cell_text, costs_text, difference_text, listed, lost_word, margin_text
 
 
 def headline_grid(table: list[Row], runs: list[Record], baseline: str) -> Grid:
@@ -37,14 +38,15 @@ def headline_grid(table: list[Row], runs: list[Record], baseline: str) -> Grid:
         "columns.",
         *_conditions(runs, tasks),
     ]
-    if not any(row.baseline for row in table):
-        notes.append(f"No run of the baseline {baseline} is on record: there is nothing to compare with.")
+    notes += without_baseline(table, baseline)
     return Grid("Headline", header, body, notes)
 
 
 def _verdict(row: Row, column: Column) -> str:
     cell = row.cells.get(column)
-    return cell.evidence.verdict if cell is not None and cell.evidence is not None else NOTHING
+    if cell is None or row.baseline:
+        return NOTHING
+    return cell.evidence.verdict if cell.evidence is not None else lost_word(cell)
 
 
 def _rule(table: list[Row], columns: list[Column]) -> list[str]:

@@ -2,16 +2,18 @@
 
 from ablations.stats.power import MOST
 from ablations.tables import Record, Row, headline_columns
-from ablations.writers.grid import NOTHING, Grid, margin_text, scale_text
+from ablations.writers.grid import NOTHING, Grid, lost_text, margin_text, scale_text
 
 
 def power_grids(table: list[Row], runs: list[Record]) -> list[Grid]:
-    """A line for each comparison of at least two pairs; none where there is none."""
-    body, ratio = [], False
+    """A line for each comparison of at least two pairs, then for settings of which nothing is left; or no table."""
+    body, lost, ratio = [], [], False
     for column in headline_columns(runs):
         for row in table:
             cell = row.cells.get(column)
             evidence = cell.evidence if cell else None
+            if cell is not None and cell.summary is None and row.against is not None:
+                lost.append([str(row.setting), column.title, "0", lost_text(cell), *[NOTHING] * 4])
             if evidence is None or evidence.difference.sd is None:
                 continue
             ratio |= column.ratio
@@ -32,7 +34,7 @@ def power_grids(table: list[Row], runs: list[Record]) -> list[Grid]:
         "brackets, and no correction for several comparisons."
         + (" Of a perplexity, differences are those of its logarithm, written in percent." if ratio else "")
     ]
-    return [Grid("Power", header, body, notes)] if body else []
+    return [Grid("Power", header, [*body, *lost], notes)] if body else []
 
 
 def _seeds(count: int | None) -> str:

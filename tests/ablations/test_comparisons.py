@@ -280,3 +280,23 @@ def test_why_there_is_nothing_is_said(tmp_path, monkeypatch, capsys):
     [one, *_] = study(units=40, strategies=("separate", "shared"))[0]
     records.write({**one, "study": "alone"}, tmp_path)
     assert "no setting and its baseline have units of a common seed" in comparisons.nothing(tmp_path, "alone")
+
+
+def test_a_setting_of_which_all_runs_diverged_is_listed_and_stays_in_the_family(tmp_path):
+    runs, _ = study()
+    by_itself = lines(written(tmp_path / "one", runs, splits=["test"])["csv"])[0]
+    lost = [make_record("k_is_v", "flickr", seed, status="diverged") for seed in range(2)]
+    found = written(tmp_path / "two", [*runs, *lost], splits=["test"])
+    gone, over = (line for line in lines(found["csv"]) if line["table"] == "over seeds and units")
+    assert (gone["setting"], gone["seeds"], gone["difference"], gone["verdict"]) == ("k_is_v", "", "", "diverged")
+    assert float(over["p_holm"]) == pytest.approx(2 * float(by_itself["p_holm"]))
+    (line,) = [line for line in found["md"].splitlines() if line.startswith("| k_is_v")]
+    assert [part.strip() for part in line.split("|")][3:6] == ["0", "—", "— (2 diverged)"]
+
+
+def test_settings_without_a_baseline_are_named(tmp_path):
+    runs, _ = study(units=40, seeds=2)
+    runs += study(units=40, seeds=2, strategies=("separate", "q_is_k"), optim__lr=0.01)[0]
+    runs += study(units=40, seeds=2, strategies=("k_is_v",), optim__lr=0.1)[0]
+    page = written(tmp_path, runs, splits=["test"])["md"]
+    assert "agrees in all but the sizes of a control: k_is_v, optim.lr=0.1." in page

@@ -5,6 +5,8 @@ import statistics
 import pytest
 
 from ablations.tables import Column, Setting, headline_columns, rows
+from ablations.tables.baseline import without_baseline
+from ablations.writers import headline_grid
 from tests.ablations.make import SITE, make_record
 
 PERPLEXITY, BLEU = Column("token_perplexity", "docs", "test"), Column("bleu", "flickr", "test")
@@ -201,3 +203,42 @@ def test_tasks_may_differ_in_everything():
     rows([*study(), make_record("shared", "docs", status="diverged", seed=9)])  # its missing digests are no difference
     other = [make_record("separate", "flickr", trainer__steps=7), make_record("separate", "docs", trainer__steps=9)]
     assert [str(row.setting) for row in rows(other)] == ["separate"]
+
+
+def swept(strategy, rate, d_ff, score, task="docs"):
+    return [
+        make_record(strategy, task, seed, score + seed, optim__lr=rate, model__d_ff=d_ff, match="none")
+        for seed in (0, 1)
+    ]
+
+
+def test_a_control_is_compared_with_the_baseline_that_differs_in_its_sizes_alone():
+    made = [run for rate in (0.004, 0.016) for run in swept("separate", rate, 64, 40 + rate)]
+    made += [run for rate in (0.004, 0.016) for d_ff in (64, 96) for run in swept("shared", rate, d_ff, 42)]
+    table = rows(made)
+    against = {str(row.setting): str(row.against) for row in table if not row.baseline}
+    assert against == {
+        f"shared, model.d_ff={d_ff}, optim.lr={rate}": f"separate, model.d_ff=64, optim.lr={rate}"
+        for rate in (0.004, 0.016)
+        for d_ff in (64, 96)
+    }
+    column = headline_columns(made)[0]
+    assert all(row.cells[column].evidence for row in table if not row.baseline)
+    assert without_baseline(table, "separate") == []
+
+
+def test_a_baseline_of_another_task_is_none():
+    made = [*swept("separate", 0.004, 64, 40), *swept("shared", 0.004, 64, 40)]
+    other = [make_record(name, "opinions", model__d_ff=32) for name in ("shared", "k_is_v")]
+    table = rows([*made, *other])
+    lone = next(row for row in table if row.setting.strategy == "k_is_v")
+    assert lone.against is None
+    assert without_baseline(table, "separate") == ["No run of the baseline separate on opinions is on record."]
+
+
+def test_rows_without_a_baseline_are_named():
+    made = [run for rate in (1, 2) for run in swept("separate", rate, 64, 40)] + swept("shared", 3, 64, 40)
+    table = rows(made)
+    (sentence,) = without_baseline(table, "separate")
+    assert sentence.endswith("agrees in all but the sizes of a control: shared, optim.lr=3.")
+    assert sentence in headline_grid(table, made, "separate").notes

@@ -175,6 +175,7 @@ def test_tests_on_another_scale_leave_the_difference_as_it_is():
     )
 
 
-def test_holm_by_name_leaves_out_what_was_not_tested():
-    assert adjusted({"a": 0.01, "b": None, "c": 0.04}) == {"a": 0.02, "b": None, "c": 0.04}
+def test_holm_by_name_counts_what_could_not_be_tested():
+    counted = adjusted({"a": 0.01, "b": None, "c": 0.02})
+    assert counted == {"a": 0.03, "b": None, "c": 0.04}
     assert adjusted({"a": None}) == {"a": None} and adjusted({}) == {}

@@ -106,3 +106,22 @@ def test_a_guest_from_another_study_does_not_choose_the_margin():
     assert margins([*runs, guest], [PERPLEXITY]) == {PERPLEXITY: 0.01}
     torn = [*runs, make_record("k_is_v", study__margin_perplexity=0.02)]
     assert margins(torn, [PERPLEXITY]) == {PERPLEXITY: None}, "several margins are none"
+
+
+def test_a_setting_of_which_nothing_is_left_makes_no_other_comparison_easier():
+    alone, lost = study(1.01, margin_perplexity=0.01), []
+    for seed in range(5):
+        lost.append(make_record("k_is_v", seed=seed, status="diverged", study__margin_perplexity=0.01))
+    by_itself = rows(alone)[1].cells[PERPLEXITY]
+    table = rows([*alone, *lost])
+    (gone, cell) = (row.cells[PERPLEXITY] for row in table if not row.baseline)
+    assert gone.evidence is gone.comparison is gone.holm is None
+    assert cell.holm == 2 * by_itself.holm
+    raw, adjusted = cell.evidence.raw, cell.evidence.adjusted
+    assert (adjusted.t, adjusted.not_worse) == (2 * raw.t, min(1, 2 * raw.not_worse))
+
+
+def test_one_pair_stays_in_the_family_too():
+    made = [*study(1.01), make_record("k_is_v", seed=0, score=41)]
+    (one, cell) = (row.cells[PERPLEXITY] for row in rows(made) if not row.baseline)
+    assert one.comparison.p is one.holm is None and cell.holm == 2 * cell.comparison.p

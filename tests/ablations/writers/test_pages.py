@@ -168,3 +168,16 @@ def test_the_tests_stand_unrounded_in_the_csv(tmp_path, column):
         "correlation": cell.comparison.correlation,
     }
     assert line[column] == str(expected.get(column, getattr(cell.evidence, column, None)))
+
+
+def test_a_setting_of_which_all_runs_diverged_stands_in_every_table():
+    lost = [make_record("k_is_v", seed=seed, status="diverged", study__margin_perplexity=0.01) for seed in (0, 1)]
+    made = [*study(1.01, margin_perplexity=0.01), *lost]
+    by_name = {line[0]: line for line in grid_of(made, "Headline").body}
+    assert by_name["k_is_v"][-1] == "diverged" and by_name["separate"][-1] == "—"
+    assert grid_of(made, "Differences").body[-1] == [
+        *["k_is_v", "perplexity (docs, test)", "— (2 diverged)", "0"],
+        *["—"] * 6,
+        "diverged",
+    ]
+    assert grid_of(made, "Power").body[-1][2:4] == ["0", "— (2 diverged)"]
