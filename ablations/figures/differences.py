@@ -18,7 +18,7 @@ PLACE |= {"va": "center", "fontsize": 6.5}
 def draw(material: Material) -> Iterator[Drawing]:
     """Setting minus baseline, on the scale of the tests: of perplexity the difference of logarithms, in nats.
 
-    The margin that the study fixed beforehand is a hatched band; the verdict of the tables stands at the right.
+    The margin that the study names is a hatched band; the verdict of the tables stands at the right.
     """
     found = {column: weighed for column in material.columns if (weighed := evidence(material, column))}
     if not found:

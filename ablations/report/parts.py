@@ -11,7 +11,10 @@ from ablations import record as records
 Record = dict[str, Any]
 Runs = dict[str, list[Record]]  # setting -> its runs, the baseline's first, by seed
 HERE = Path(__file__).resolve().parent
-SETTING = {"field": "setting", "type": "nominal", "title": "setting", "legend": {"symbolOpacity": 1}}  # an encoding
+# An encoding. A long name has several lines in the legend: a phone has room for 40 letters.
+LINES = "length(datum.label) > 40 ? split(datum.label, ', ') : datum.label"
+LEGEND = {"symbolOpacity": 1, "labelExpr": LINES}
+SETTING = {"field": "setting", "type": "nominal", "title": "setting", "legend": LEGEND}
 # matplotlib's names for dashes and markers, as the plotting library of a page wants them.
 DASHES = {"-": [1, 0], "--": [6, 3], "-.": [7, 2, 1.5, 2], ":": [1.5, 2.5]}
 CROSS = "M-1,-.6L-.6,-1L0,-.4L.6,-1L1,-.6L.4,0L1,.6L.6,1L0,.4L-.6,1L-1,.6L-.4,0Z"

@@ -80,7 +80,7 @@ def about(runs: list[Record]) -> dict[str, str]:
 
 
 def margin(said: dict[str, Any]) -> str:
-    """What the study called small before its first run."""
+    """What the study calls small."""
     return listed(margins_in_words(said)) or str(said.get("without_margin") or "none was fixed")
 
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 import io
+import itertools
 import shutil
 from contextlib import contextmanager
 
@@ -191,12 +192,12 @@ def uneven(tmp_path_factory):
     """The page of a study with long names, a setting of which all runs diverged, and too few seeds to say anything."""
     folder = tmp_path_factory.mktemp("uneven")
     for strategy, score in {"separate": 50.0, "shared": 60.0, "q_is_k": 0.0}.items():
-        for width in (64, 128):
-            sizes = {"model__d_ff": width, "model__d_model": width // 2, "model__activation": f"gated_linear_{width}"}
-            for seed in (0, 1):
-                status = "diverged" if strategy == "q_is_k" else "finished"
-                run = make_record(strategy, "docs", seed, score * (1 + seed / 2) + width, status, **sizes)
-                records.write(run | {"curve": make.curve(seed) if status == "finished" else []}, folder)
+        status = "diverged" if strategy == "q_is_k" else "finished"
+        for width, name, seed in itertools.product((64, 128), ("gated", "plain"), (0, 1)):
+            fields = {"model__d_ff": width, "model__activation": f"{name}_linear"}
+            run = make_record(strategy, "flickr", seed, score / 10 * (1 + seed), status, **fields)
+            samples = make.translator(strategy, seed)["samples"]
+            records.write(run | {"curve": make.curve(seed), "samples": samples} if score else run, folder)
     (folder / "report.html").write_text(build(folder, ["demo"], folder).text, encoding="utf-8")
     return (folder / "report.html").as_uri()
 
@@ -208,11 +209,12 @@ def test_differences_are_counted_by_the_verdicts_of_the_tables_and_what_is_gone_
     with opened(browser, uneven, drawn=DRAWN) as page:
         page.locator("#shifts-strategy").select_option("")
         says = page.locator("#shifts-says").inner_text()
-        assert says.startswith("2 differences, by the verdicts of the tables: 2 inconclusive.")
-        assert "Without any pair, and not in the picture: demo, docs: q_is_k" in says and "2 diverged" in says
+        assert says.startswith("8 differences, by the verdicts of the tables: 4 inconclusive, 4 worse.")
+        assert "Without any pair, and not in the picture: demo, flickr: q_is_k" in says and "2 diverged" in says
         page.locator("#shifts summary, #shifts-plot ~ figcaption summary").first.click()
-        cells = page.locator("#shifts-table tbody tr").first.locator("td").all_inner_texts()
-        assert [text.split()[-1] for text in cells if "%" in text] == ["%"] * 3
+        for row in page.locator("#shifts-table tbody tr").all():
+            cells = row.locator("td").all_inner_texts()
+            assert {text.split()[-1] for text in cells[3:6]} == {"BLEU" if cells[2] == "BLEU" else "%"}
 
 
 def test_no_box_is_ticked_that_draws_nothing(browser, uneven):
@@ -220,19 +222,24 @@ def test_no_box_is_ticked_that_draws_nothing(browser, uneven):
         boxes = page.locator("#curves-settings label").evaluate_all(
             "all => all.map(one => [one.innerText.trim(), one.querySelector('input').checked])"
         )
-        assert len(boxes) == 6 and all(ticked == ("q_is_k" not in name) for name, ticked in boxes)
+        assert len(boxes) == 12 and all(ticked == ("q_is_k" not in name) for name, ticked in boxes)
         assert "Nothing to draw of q_is_k" in page.locator("#curves-says").inner_text()
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE])
 def test_long_names_can_be_read_whole_and_axes_end_where_scores_do(browser, uneven, size):
     with opened(browser, uneven, size, drawn=DRAWN) as page:
-        for plot in ("#seeds-plot", "#costs-plot", "#curves-plot"):
+        for plot in ("#shifts-plot", "#seeds-plot", "#costs-plot", "#curves-plot"):
             texts = page.locator(f"{plot} svg text").all_text_contents()
             assert not [text for text in texts if "\u2026" in text], plot
         marks = page.locator("#seeds-plot .role-axis-label text").all_text_contents()
         numbers = [float(text.replace("\u2212", "-")) for text in marks if text.strip("\u2212-").isdigit()]
         assert numbers and min(numbers) >= 0
+        name = page.locator("#translations-list th bdi").nth(2)
+        inside = "name => name.getBoundingClientRect().right <= name.closest('th').getBoundingClientRect().right + 1"
+        assert name.inner_text().startswith("separate, model.activation=gated_linear, model.d_ff") and name.evaluate(
+            inside
+        )
 
 
 def test_maps_stand_side_by_side_and_follow_their_choices(browser, address):

@@ -93,6 +93,16 @@ function newScores() {
   drawScores();
 }
 
+/** Puts names at rows of a chart, a line for each part where they are too long for one; returns the chart's height. */
+function wrapped(spec, box, names, least) {
+  const narrow = box.clientWidth < 640;
+  const long = Math.max(0, ...names.map((name) => name.length)) > (narrow ? 18 : 45);
+  const lines = long ? Math.max(...names.map((name) => name.split(", ").length)) : 1;
+  const axis = { labelLimit: narrow ? 0.6 * box.clientWidth : 340, labelOverlap: false };
+  Object.assign(spec.encoding.y.axis, axis, long ? { labelExpr: "split(datum.label, ', ')" } : {});
+  return Math.max(least, 13 * lines + 8) * names.length + 10;
+}
+
 /** Limits of an axis of scores: all seeds, as much of the intervals as leaves these readable, and nothing that cannot be. */
 function readableRange([least, most], values, cells) {
   const [low, high] = [Math.min(...values), Math.max(...values)];
@@ -111,9 +121,7 @@ function drawScores() {
   const seeds = score.cells.flatMap(([setting, , , , found]) => Object.entries(found).map(([seed, value]) => ({ setting: settings[setting], seed: Number(seed), value })));
   const spec = dressed(structuredClone(SPECS.seeds), settings, marks);
   spec.encoding.y.sort = settings;
-  const lines = Math.max(1, ...cells.map((cell) => cell.setting.split(", ").length));
-  spec.height = Math.max(34, 15 * lines + 8) * cells.length + 10;
-  Object.assign(spec.encoding.y.axis, { labelLimit: byId("seeds-plot").clientWidth < 640 ? 150 : 340, labelExpr: "split(datum.label, ', ')", labelOverlap: false });
+  spec.height = wrapped(spec, byId("seeds-plot"), cells.map((cell) => cell.setting), 34);
   const domain = readableRange(score.range, seeds.map((seed) => seed.value), cells);
   spec.layer[0].encoding.x.scale = { ...spec.layer[0].encoding.x.scale, domain };
   spec.layer[2].encoding.x.title = score.title;
@@ -163,8 +171,7 @@ function drawShifts() {
   const scores = [...new Set(DATA.shifts.map((shift) => shift.score))];
   const spec = dressed(structuredClone(SPECS.shifts), scores, scores.map((_, index) => ({ color: DATA.colours[index], shape: DATA.markers[index] })), "score");
   spec.encoding.y.sort = shifts.map((shift) => shift.row);
-  spec.height = 22 * shifts.length + 10;
-  spec.encoding.y.axis.labelLimit = byId("shifts-plot").clientWidth < 640 ? 150 : 340;
+  spec.height = wrapped(spec, byId("shifts-plot"), spec.encoding.y.sort, 22);
   // An interval of two pairs is as wide as the page of all others: the picture ends where the dots do, and a bit.
   const middle = shifts.flatMap((shift) => [shift.mean, shift.margin || 0, -(shift.margin || 0)]);
   const [low, high] = [Math.min(0, ...middle), Math.max(0, ...middle)];

@@ -338,3 +338,11 @@ def test_a_page_of_chosen_studies_names_them_and_shows_their_claims_alone(tmp_pa
     said = words(Elements(text))
     assert "C02" in said and "C01" not in said  # C02 lacks most of a claim, and is refused
     assert "C01" in words(Elements(build(tmp_path, ["demo"], conf, plots="").text))
+
+
+def test_nothing_is_said_to_be_fixed_before_the_runs_of_a_study_that_no_file_plans(tmp_path):
+    for strategy in ("separate", "shared"):
+        records.write(make_record(strategy, study__margin_perplexity=0.01), tmp_path)
+    said = words(Elements(build(tmp_path, ["demo"], tmp_path, plots="").text))
+    assert "what it lacks is unknown" in said and "before its first run" not in said
+    assert "1 % of perplexity" in said and "the margin that the study names" in said
