@@ -98,7 +98,8 @@ function wrapped(spec, box, names, least) {
   const narrow = box.clientWidth < 640;
   const long = Math.max(0, ...names.map((name) => name.length)) > (narrow ? 18 : 45);
   const lines = long ? Math.max(...names.map((name) => name.split(", ").length)) : 1;
-  const axis = { labelLimit: narrow ? 0.6 * box.clientWidth : 340, labelOverlap: false };
+  const middle = -6.5 * (lines - 1); // of a label, whose first line would stand beside the row
+  const axis = { labelLimit: narrow ? 0.6 * box.clientWidth : 340, labelOverlap: false, labelOffset: middle };
   Object.assign(spec.encoding.y.axis, axis, long ? { labelExpr: "split(datum.label, ', ')" } : {});
   return Math.max(least, 13 * lines + 8) * names.length + 10;
 }

@@ -101,9 +101,8 @@ function filled(spec, rows, ...names) {
 }
 
 /** The look of charts: that of the page, whose colours it reads from the style. */
-function look(width, longest = 0) {
+function look(width) {
   const style = getComputedStyle(document.documentElement);
-  const columns = width < 640 || longest > 40 ? 1 : 3; // long names of settings need the whole width
   const colour = (name) => style.getPropertyValue(name).trim();
   const text = { labelColor: colour("--text"), titleColor: colour("--text"), labelFontSize: 12, titleFontSize: 12, titleFontWeight: "normal" };
   return {
@@ -114,14 +113,13 @@ function look(width, longest = 0) {
     range: { category: colours(), symbol: DATA.markers },
     axis: { ...text, gridColor: colour("--line"), domainColor: colour("--quiet"), tickColor: colour("--quiet"), labelOverlap: true, tickCount: width < 640 ? 4 : 8 },
     axisX: { grid: false, ticks: true },
-    legend: { ...text, orient: "bottom", direction: columns === 1 ? "vertical" : "horizontal", columns, labelLimit: columns === 1 ? width - 60 : 320, symbolSize: 90, symbolStrokeWidth: 0 },
+    legend: { ...text, orient: "bottom", direction: width < 640 ? "vertical" : "horizontal", columns: width < 640 ? 1 : 3, labelLimit: Math.min(320, width - 60), symbolSize: 90, symbolStrokeWidth: 0 },
   };
 }
 
 /** Draws a spec with datasets into a box. `says` is what those hear who cannot see it. */
 async function draw(box, spec, datasets, says) {
-  const names = Object.values(datasets).flatMap((rows) => rows.map((row) => (row.setting || "").length));
-  const config = look(box.clientWidth || 640, names.reduce((most, length) => Math.max(most, length), 0));
+  const config = look(box.clientWidth || 640);
   const options = {
     ast: true, // the library's own interpreter: the page forbids evaluation of text as code
     renderer: "svg",
