@@ -40,8 +40,15 @@ def main() -> None:
             tell(f"study {study}: {error}")
             failed = True
             continue
-        told = ", ".join(map(str, written)) or comparisons.nothing(given.results, study, given.split)
-        print(f"{study}: {told}")
+        if written:
+            print(f"{study}: {', '.join(map(str, written))}")
+            continue
+        reason = comparisons.nothing(given.results, study, given.split)
+        if old := comparisons.pages(given.results, study, given.split):
+            tell(f"study {study}: {reason}; of records that are gone, to be removed: {', '.join(map(str, old))}")
+            failed = True
+        else:
+            print(f"{study}: {reason}")
     if failed:
         sys.exit(1)
 

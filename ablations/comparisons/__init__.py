@@ -5,7 +5,7 @@
 
 # ruff: noqa: F401
 
-from ablations.comparisons.page import having, nothing, write
+from ablations.comparisons.page import having, nothing, pages, write
 from ablations.comparisons.pairs import (
     Between,
     Over,

@@ -31,6 +31,7 @@ FIELDS = ["table", "task", "split", "score", "setting", "against", "seeds", "uni
 FIELDS += ["p_holm", "error", "degrees", "share_of_seeds", "hierarchical_low", "hierarchical_high", "hierarchical_p"]
 FIELDS += ["margin", "low90", "high90", "p_equivalent", "p_not_worse", "p_equivalent_holm", "p_not_worse_holm"]
 FIELDS += ["verdict", "p_randomised", "p_sacrebleu_bootstrap"]
+SUFFIXES = ("md", "csv", "tex")
 Table = tuple[Column, list[Over], dict[str, list[Between]]]
 
 
@@ -68,9 +69,20 @@ def write(results: str | Path, study: str, splits: Sequence[str] | None = None) 
     }
     written = []
     for suffix, text in texts.items():
-        written.append(Path(results) / "comparisons" / f"{name}.{suffix}")
+        written.append(_file(results, name, suffix))
         write_text(written[-1], text)
     return written
+
+
+def pages(results: str | Path, study: str, splits: Sequence[str] | None = None) -> list[Path]:
+    """The files that `write` would write, of those that are there; where it writes none they tell of other records."""
+    asked = [split for split in scored_on(records.briefs(results, study)) if split in (splits or [])]
+    files = [_file(results, "-".join([study, *asked]), suffix) for suffix in SUFFIXES]
+    return [file for file in files if file.is_file()]
+
+
+def _file(results: str | Path, name: str, suffix: str) -> Path:
+    return Path(results) / "comparisons" / f"{name}.{suffix}"
 
 
 def scored_on(runs: list[Record]) -> list[str]:

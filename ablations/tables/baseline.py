@@ -54,6 +54,11 @@ def without_baseline(table: list[Row], baseline: str) -> list[str]:
     if lacking == sorted(tasks):
         return [f"No run of the baseline {baseline} is on record: there is nothing to compare with."]
     sentences = [f"No run of the baseline {baseline} on {task} is on record." for task in lacking]
+    for base in (row for row in table if row.baseline):
+        if not any(cell.scores for cell in base.cells.values()):
+            sentences.append(
+                f"No run of the baseline {base.setting} came to a score: there is nothing to compare with."
+            )
     alone = [row for row in table if not row.baseline and row.against is None]
     named = [str(row.setting) for row in alone if any(run["task"] not in lacking for run in row.runs)]
     if named:

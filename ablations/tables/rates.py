@@ -60,6 +60,23 @@ class Tuned:
         """Whether a rate beyond those tried might do better yet."""
         return len(self.tried) > 1 and self.best in (self.tried[0], self.tried[-1])
 
+    @property
+    def beyond(self) -> list[str]:
+        """The rates next to the best one at which runs diverged, where it is the first or last that trained.
+
+        Then no grid between the two has been tried, and the best may lie there.
+        """
+        if self.best is None:
+            return []
+        place = self.tried.index(self.best)
+        trained = [index for index, rate in enumerate(self.tried) if not self.diverged.get(rate)]
+        found = []
+        if place in trained and place == trained[0] > 0:
+            found.append(self.tried[place - 1])
+        if place in trained and place == trained[-1] < len(self.tried) - 1:
+            found.append(self.tried[place + 1])
+        return found
+
     @cached_property
     def tried(self) -> list[str]:
         """Rates at which some run did not fail, from the smallest."""

@@ -19,6 +19,7 @@ class Reached:
     never: int  # seeds that do not get there, those that diverged before among them
     few: int  # seeds with too few validations, of their own or of the baseline
     failed: int  # runs, which are not looked at
+    diverged: int  # of those that never get there
     alone: dict[int, str]  # seeds left out -> what became of the baseline's run: "diverged", "failed" or "no run"
 
     @property
@@ -39,7 +40,7 @@ def reached(table: list[Row], task: str) -> list[Reached]:
             curves = _curves(base, task)
             goals = {run["seed"]: points for run, points in curves if run["status"] == "finished"}
             found.append(_reached(row, task, goals, {run["seed"]: run["status"] for run, _ in curves}))
-    return [one for one in found if one.steps or one.never or one.few or one.alone]
+    return [one for one in found if one.steps or one.never or one.few or one.alone or one.failed]
 
 
 def crossing(points: list[list[float]], goal: float) -> float | None:
@@ -55,7 +56,7 @@ def crossing(points: list[list[float]], goal: float) -> float | None:
 
 
 def _reached(row: Row, task: str, goals: dict[int, list[list[float]]], became: dict[int, str]) -> Reached:
-    steps, never, few, failed, alone = {}, 0, 0, 0, {}
+    steps, never, few, failed, diverged, alone = {}, 0, 0, 0, 0, {}
     for run, points in _curves(row, task):
         goal = goals.get(run["seed"])
         if run["status"] == "failed":
@@ -66,9 +67,10 @@ def _reached(row: Row, task: str, goals: dict[int, list[list[float]]], became: d
             few += 1
         elif (step := crossing(points, goal[-1][1])) is None:
             never += 1
+            diverged += run["status"] == "diverged"
         else:
             steps[run["seed"]] = step
-    return Reached(row, steps, never, few, failed, alone)
+    return Reached(row, steps, never, few, failed, diverged, alone)
 
 
 def _curves(row: Row, task: str) -> list[tuple[Record, list[list[float]]]]:

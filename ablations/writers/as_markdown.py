@@ -32,11 +32,13 @@ def grid_lines(grid: Grid, level: str) -> list[str]:
 
 
 SPECIAL = re.compile(r"([\\`*|]|(?<!\w)_|_(?!\w))")
+LESS = re.compile(r"<(?! )")  # before a space it begins no tag, and reads in plain text as it is
 UNSAFE = re.compile(r"[\s&<>\\`*|_]")
 
 
 def _escape(text: str) -> str:
     if not UNSAFE.search(text):
         return text
-    text = re.sub(r"\s+", " ", text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    text = re.sub(r"\s+", " ", text).replace("&", "&amp;").replace(">", "&gt;")
+    text = LESS.sub("&lt;", text)
     return SPECIAL.sub(r"\\\1", text)

@@ -43,6 +43,19 @@ def _text(match: Match | None, one: Controls) -> str:
 def _who(one: Controls) -> str:
     """Which settings fill the cells of a strategy."""
     by_setting: dict[str, list[str]] = {}
+    rows = {}
     for name, match in one.matches.items():
-        by_setting.setdefault(str(match.row.setting), []).append(name if name == AS_IS else f"equal {name}")
-    return "; ".join(f"{listed(names)}: {setting}" for setting, names in by_setting.items()) + "."
+        setting = str(match.row.setting)
+        rows[setting] = match.row
+        by_setting.setdefault(setting, []).append(name if name == AS_IS else f"equal {name}")
+    told = [f"{listed(names)}: {setting}{_costs(rows[setting], one)}" for setting, names in by_setting.items()]
+    return "; ".join(told) + "."
+
+
+def _costs(row: Row, one: Controls) -> str:
+    """Every cost in units of the baseline's: what is equal in one is seen to be more, or less, in another."""
+    own, base, told = row.budget(one.column.task), one.base.budget(one.column.task), []
+    for name, (costs, _) in CONTROLS.items():
+        if own.get(costs[0]) and base.get(costs[0]):
+            told.append(f"{own[costs[0]] / base[costs[0]]:.3f} {name}")
+    return f" (× {', '.join(told)})"

@@ -94,7 +94,7 @@ def change_text(column: Column, size: float) -> str:
 
 def p_text(p: float | None) -> str:
     """Three digits; what is smaller than anybody should believe is not spelt out."""
-    return NOTHING if p is None else "<0.0001" if p < 1e-4 else f"{p:.3g}"
+    return NOTHING if p is None else "< 0.0001" if p < 1e-4 else f"{p:.3g}"
 
 
 def costs_text(by_task: dict[str, Any], tasks: list[str], form: str = ",") -> str:

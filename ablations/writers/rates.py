@@ -53,6 +53,12 @@ def _grid(found: list[Tuned], columns: list[Column], task: str, baseline: str) -
     at_edge = [one.name for one in found if one.edge]
     if at_edge:
         notes.append(f"The best rate lies at the edge of the grid for {listed(at_edge)}: extend the grid for all.")
+    beside = [f"{one.name} at {one.best}, next tried {' and '.join(one.beyond)}" for one in found if one.beyond]
+    if beside:
+        notes.append(
+            f"Best of the rates that trained; at the next one tried runs diverged: {'; '.join(beside)}. Where "
+            "they are far apart, try rates between."
+        )
     return Grid(f"Learning rates: {task}", header, body, notes)
 
 

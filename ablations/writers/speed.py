@@ -56,4 +56,7 @@ def _line(one: Reached, own: dict) -> list[str]:
     if one.median is not None:
         median = f"{one.median:,.0f}"
         ratio = f"{one.median / base:.2f}" if base else NOTHING
-    return [str(one.row.setting), median, ratio, str(len(one.steps)), str(one.never)]
+    lost = {"diverged": one.diverged, "failed": one.failed}
+    told = ", ".join(f"{count} {status}" for status, count in lost.items() if count)
+    never = f"{one.never} ({told})" if told else str(one.never)
+    return [str(one.row.setting), median, ratio, str(len(one.steps)), never]

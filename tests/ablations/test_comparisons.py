@@ -300,3 +300,23 @@ def test_settings_without_a_baseline_are_named(tmp_path):
     runs += study(units=40, seeds=2, strategies=("k_is_v",), optim__lr=0.1)[0]
     page = written(tmp_path, runs, splits=["test"])["md"]
     assert "agrees in all but the sizes of a control: k_is_v, optim.lr=0.1." in page
+
+
+def test_that_there_is_no_baseline_is_why_there_is_nothing(tmp_path):
+    runs, _ = study(units=40, strategies=("shared",))
+    assert written(tmp_path, runs) == {}
+    assert "No run of the baseline separate is on record" in comparisons.nothing(tmp_path, "demo")
+
+
+def test_a_page_of_records_that_are_gone_is_named(tmp_path, monkeypatch, capsys):
+    runs, _ = study(units=40, seeds=2)
+    for run in runs:
+        records.write(run, tmp_path)
+    where = ["--results", str(tmp_path), "--study", "demo"]
+    assert shell(monkeypatch, capsys, *where)[0] == 0
+    for run in runs:
+        del run["units"]
+        records.write(run, tmp_path)
+    code, _, err = shell(monkeypatch, capsys, *where)
+    assert code == 1 and "made before units" in err
+    assert f"of records that are gone, to be removed: {tmp_path / 'comparisons' / 'demo.md'}, " in err

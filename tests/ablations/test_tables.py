@@ -242,3 +242,12 @@ def test_rows_without_a_baseline_are_named():
     (sentence,) = without_baseline(table, "separate")
     assert sentence.endswith("agrees in all but the sizes of a control: shared, optim.lr=3.")
     assert sentence in headline_grid(table, made, "separate").notes
+
+
+def test_a_baseline_without_a_score_or_a_run_is_told():
+    made = [make_record("separate", seed=0, status="diverged"), make_record("shared", seed=0)]
+    (sentence,) = without_baseline(rows(made), "separate")
+    assert sentence == "No run of the baseline separate came to a score: there is nothing to compare with."
+    assert sentence in headline_grid(rows(made), made, "separate").notes
+    (sentence,) = without_baseline(rows(made[1:]), "separate")
+    assert sentence == "No run of the baseline separate is on record: there is nothing to compare with."

@@ -8,6 +8,7 @@ import pytest
 from ablations import record as records
 from ablations import writers
 from ablations.tables import baseline_of, rows
+from ablations.writers.grid import p_text
 from ablations.writers.power import power_grids
 from tests.ablations.make import BLEU, SITE, make_record
 from tests.ablations.test_tables import study
@@ -189,3 +190,8 @@ def test_a_joined_table_does_not_take_the_page_of_a_study(tmp_path):
         writers.write(tmp_path, "demo", "other", name="demo")
     assert not (tmp_path / "tables").exists()
     assert {file.stem for file in writers.write(tmp_path, "demo", "other", name="both")} == {"both"}
+
+
+def test_a_small_p_reads_in_plain_text_and_a_tag_is_none():
+    page = writers.markdown("T", [], [writers.Grid("G", ["p"], [[p_text(1e-6)], ["<b>"]], [])], "c")
+    assert "| < 0.0001" in page and "&lt;b&gt;" in page

@@ -107,3 +107,16 @@ def test_diverged_and_failed_runs_are_counted():
 
 def test_one_rate_is_no_choice():
     assert tuned(rows([make_record("separate"), make_record("shared")]), "docs") == []
+
+
+def test_a_diverged_rate_far_off_does_not_hide_the_edge():
+    lost = [run("shared", 50, seed, None, status="diverged") for seed in range(3)]
+    made = [*BASE, *grid("shared", {0.001: 3.7, 0.002: 3.6}), *lost]
+    shared = tuned(rows(made), "docs")[1]
+    assert (shared.best, shared.edge, shared.beyond) == ("0.002", False, ["50"])
+    _, notes = text(made)
+    assert (
+        "Best of the rates that trained; at the next one tried runs diverged: shared at 0.002, next tried 50." in notes
+    )
+    inside = tuned(rows([*BASE, *grid("shared", {0.001: 3.5, 0.002: 3.6}), *lost]), "docs")[1]
+    assert inside.beyond == [] and inside.edge

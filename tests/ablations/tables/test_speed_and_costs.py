@@ -44,7 +44,7 @@ def test_never_is_later_than_any_step_and_failed_runs_do_not_count():
     with_failed = [*runs, trained("shared", 3, status="failed")]
     assert "Failed, and not looked at: 1 run." in speed_grids(rows(with_failed), with_failed, "separate")[0].notes
     grid = speed_grids(rows(runs), runs, "separate")[0]
-    assert grid.body[1] == ["shared", "not reached", "—", "1", "2"]
+    assert grid.body[1] == ["shared", "not reached", "—", "1", "2 (1 diverged)"]
 
 
 def test_seeds_whose_baseline_diverged_are_counted_and_named():
@@ -133,3 +133,14 @@ def test_stacked_runs_are_warned_of_and_threads_beside_a_gpu_are_not():
         measured("shared", 0, 1.0, device="cuda", threads=2),
     ]
     assert machines(rows(gpus), "flickr") == (["cpu A"], [])
+
+
+def test_steps_list_a_setting_of_which_nothing_is_left():
+    runs = [trained("separate", seed, 4, 3) for seed in (0, 1)]
+    runs += [trained("shared", seed, 9, status="diverged") for seed in (0, 1)]
+    runs += [trained("k_is_v", seed, status="failed") for seed in (0, 1)]
+    (grid,) = speed_grids(rows(runs), runs, "separate")
+    assert grid.body[1:] == [
+        ["k_is_v", "—", "—", "0", "0 (2 failed)"],
+        ["shared", "not reached", "—", "0", "2 (2 diverged)"],
+    ]

@@ -90,7 +90,10 @@ def test_a_control_says_which_setting_it_is_and_what_was_lost():
             "+3.00 [+3.00, +3.00] × 1.000, 1 diverged",
         ]
     ]
-    assert grid.notes[1] == ("as is: shared, model.d_ff=64; equal parameters and equal FLOPs: shared, model.d_ff=80.")
+    assert grid.notes[1] == (
+        "as is: shared, model.d_ff=64 (× 0.800 parameters, 0.833 FLOPs, 0.500 cache); equal parameters and equal "
+        "FLOPs: shared, model.d_ff=80 (× 1.000 parameters, 1.000 FLOPs, 0.500 cache)."
+    )
 
 
 def test_a_control_says_what_was_lost_of_the_baseline():
