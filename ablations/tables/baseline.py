@@ -43,7 +43,7 @@ def opponent(row: Row, table: list[Row]) -> Row | None:
     if same := of_task([base for base in bases if base.setting.rest == own]):
         return same[0]
     bases = of_task(bases)
-    but_sizes = [base for base in bases if _unmatched(base.setting.rest) == _unmatched(own)]
+    but_sizes = [base for base in bases if unmatched(base.setting.rest) == unmatched(own)]
     return next((found[0] for found in (but_sizes, bases) if len(found) == 1), None)
 
 
@@ -69,6 +69,7 @@ def without_baseline(table: list[Row], baseline: str) -> list[str]:
     return sentences
 
 
-def _unmatched(rest: Iterable[str]) -> list[str]:
+def unmatched(rest: Iterable[str]) -> list[str]:
+    """A setting's rest without what `match` sets."""
     names = ((field, field.split("=")[0]) for field in rest)
     return [field for field, name in names if name not in MATCHED and name.split(".")[-1] != MATCHED_AT_SITES]

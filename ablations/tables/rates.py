@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from ablations import stats
+from ablations.tables.baseline import unmatched
 from ablations.tables.columns import Column, Record, nll_of
 from ablations.tables.rows import Row, compared
 from ablations.tables.settings import determined, general, number_of
@@ -112,10 +113,12 @@ def tuned(table: list[Row], task: str) -> list[Tuned]:
 
 
 def opponent(one: Tuned, among: list[Tuned]) -> Tuned | None:
-    """The baseline of the same rest, or the only one there is."""
+    """As of rows: the baseline of the same rest, or the only one that agrees in all but sizes, or the only one."""
     bases = [other for other in among if other.baseline]
     same = [other for other in bases if other.rest == one.rest]
-    return None if one.baseline else next(iter(same or (bases if len(bases) == 1 else [])), None)
+    but_sizes = [other for other in bases if unmatched(other.rest) == unmatched(one.rest)]
+    found = (candidates[0] for candidates in (same, but_sizes, bases) if len(candidates) == 1)
+    return None if one.baseline else next(found, None)
 
 
 def at_their_best(one: Tuned, base: Tuned, column: Column) -> stats.Comparison | None:

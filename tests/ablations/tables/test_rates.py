@@ -120,3 +120,13 @@ def test_a_diverged_rate_far_off_does_not_hide_the_edge():
     )
     inside = tuned(rows([*BASE, *grid("shared", {0.001: 3.5, 0.002: 3.6}), *lost]), "docs")[1]
     assert inside.beyond == [] and inside.edge
+
+
+def test_a_control_is_held_against_the_baseline_of_its_rest_but_sizes():
+    made = []
+    for name, heads, d_ff in (("separate", 4, 64), ("separate", 8, 64), ("shared", 8, 96)):
+        for rate in (0.001, 0.002):
+            made.append(make_record(name, optim__lr=rate, model__heads=heads, model__d_ff=d_ff))
+    found = tuned(rows(made), "docs")
+    shared = next(one for one in found if not one.baseline)
+    assert "model.heads=8" in opponent(shared, found).rest
