@@ -41,7 +41,7 @@ wheelhouse:
 	@test -n "$(PYTHON)" || { echo "error: Python 3.11 or 3.12 is needed: say make PYTHON=/path/to/python3.12 wheelhouse"; exit 1; }
 	@rm -rf $(HOUSE).new && $(PYTHON) -m venv $(HOUSE).new/venv
 	@echo "fetching the wheels of requirements-dev.txt"
-	@$(HOUSE).new/venv/bin/python -m pip wheel -qq --disable-pip-version-check $(addprefix --find-links ,$(wildcard $(HOUSE))) \
+	@$(HOUSE).new/venv/bin/python -m pip wheel -qq --use-pep517 --disable-pip-version-check $(addprefix --find-links ,$(wildcard $(HOUSE))) \
 		--wheel-dir $(HOUSE).new -r requirements-dev.txt
 	@rm -rf $(HOUSE) $(HOUSE).new/venv && mv $(HOUSE).new $(HOUSE)
 	@du -sh $(HOUSE)
