@@ -196,7 +196,7 @@ class Study:
         return {file.name: file.read_bytes() for file in writers.write(equally_fast, STUDY)}
 
     def assert_like(self, other: "Study") -> None:
-        """The same end as the other's: every cell finished, recorded once, and the same tables bit for bit, but for speeds."""
+        """The same end as the other's: every cell finished, recorded once, the same tables but for speeds."""
         assert self.status() == dict.fromkeys(self.cells, "finished"), self.told()
         mine, others = self.records(), other.records()
         for cell in self.cells:
