@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -26,25 +27,33 @@ def baseline_of(runs: list[Record]) -> str:
     return named[0]
 
 
-def opponent(row: Row, table: list[Row]) -> Row | None:
-    """The baseline's row that another one is compared with, of those that ran on a task of its own.
+def opponents(table: list[Row]) -> list[Row | None]:
+    """For each row the baseline's row that it is compared with, of those that ran on a task of its own.
 
     That of the same rest; else the only one that agrees in all but what `match` sets, which a control has otherwise;
     else the only one there is. None for a row of the baseline, and where several would do.
     """
-    if row.baseline:
-        return None
-    tasks, own = {run["task"] for run in row.runs}, row.setting.rest
+    bases = [row for row in table if row.baseline]
+    same: dict[tuple[str, ...], list[Row]] = defaultdict(list)  # sought once: a table may have thousands of rows
+    but_sizes: dict[tuple[str, ...], list[Row]] = defaultdict(list)
+    for base in bases:
+        same[base.setting.rest].append(base)
+        but_sizes[tuple(unmatched(base.setting.rest))].append(base)
 
-    def of_task(bases: list[Row]) -> list[Row]:
-        return [base for base in bases if any(run["task"] in tasks for run in base.runs)]
+    def found(row: Row) -> Row | None:
+        if row.baseline:
+            return None
+        tasks = {run["task"] for run in row.runs}
 
-    bases = [other for other in table if other.baseline]
-    if same := of_task([base for base in bases if base.setting.rest == own]):
-        return same[0]
-    bases = of_task(bases)
-    but_sizes = [base for base in bases if unmatched(base.setting.rest) == unmatched(own)]
-    return next((found[0] for found in (but_sizes, bases) if len(found) == 1), None)
+        def of_task(some: list[Row]) -> list[Row]:
+            return [base for base in some if any(run["task"] in tasks for run in base.runs)]
+
+        if own := of_task(same.get(row.setting.rest, [])):
+            return own[0]
+        nearly = (but_sizes.get(tuple(unmatched(row.setting.rest)), []), bases)
+        return next((left[0] for left in map(of_task, nearly) if len(left) == 1), None)
+
+    return [found(row) for row in table]
 
 
 def without_baseline(table: list[Row], baseline: str) -> list[str]:

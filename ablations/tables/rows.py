@@ -8,7 +8,7 @@ from typing import Any
 
 from ablations import record as records
 from ablations import stats
-from ablations.tables.baseline import opponent
+from ablations.tables.baseline import opponents
 from ablations.tables.columns import Column, Record, all_columns, headline_columns, score_of
 from ablations.tables.evidence import Evidence, Pair, margins, weigh
 from ablations.tables.mixtures import name_of, refuse_mixtures
@@ -53,7 +53,7 @@ class Row:
 def rows(runs: Iterable[Record], baseline: str = "separate") -> list[Row]:
     """The rows of a study from its records, the baseline's first.
 
-    Each other row is compared with its `opponent` among the baseline's. Raises ValueError where two runs of one task
+    Each other row is compared with its opponent among the baseline's. Raises ValueError where two runs of one task
     are not comparable or nothing tells them apart, naming both and what differs.
     """
     once = {run["signature"]: run for run in runs}  # a run may be on record in several studies
@@ -125,7 +125,7 @@ def _refuse_twins(setting: Setting, runs: list[Record]) -> None:
 
 
 def _compare(table: list[Row], runs: list[Record]) -> list[Row]:
-    columns, against = headline_columns(runs), [opponent(row, table) for row in table]
+    columns, against = headline_columns(runs), opponents(table)
     found: dict[tuple[int, Column], stats.Comparison | None] = {}
     pairs: dict[tuple[int, Column], Pair] = {}
     for index, (row, base) in enumerate(zip(table, against, strict=True)):
