@@ -61,7 +61,7 @@ class Course:
                 f"set trainer.accumulate={world}"
             )
         self.state, self.logged = TrainingState(), RunningSums(self.place)
-        self._saved = checkpoint.load(self.folder / "checkpoint.pt", self.signature)
+        self._saved = self._checkpoint()
         if self._saved is not None:
             assert isinstance(self.loader, Loader)
             self.state = TrainingState(**self._saved["state"])
@@ -71,6 +71,12 @@ class Course:
         self._begun: tuple[int, float, Reading] | None = None
         if self.place.device.type == "cuda" and isinstance(self.loader, Loader):
             self.loader = Ahead(self.loader, pinned=True)
+
+    def _checkpoint(self) -> dict[str, Any] | None:
+        """The newest that can be used, of every process the same one."""
+        found = checkpoint.newest(self.folder, self.signature) if self.place.rank == 0 else None
+        path = self.place.broadcast(found and found[0])
+        return found[1] if found else path and checkpoint.load(path, self.signature)
 
     @property
     def going(self) -> bool:
@@ -133,15 +139,18 @@ class Course:
             "logged": self.logged.state(),
             "random_states": random_states,
         }
-        checkpoint.save(self.folder / "checkpoint.pt", saved)
+        checkpoint.save_step(self.folder, self.state.step, saved)
 
     def select(self) -> None:
         """Leaves the selected weights in the model, at the end of a training."""
         state = self.state
         if self.config.select == "best" and state.best_step and state.diverged is None and self.place.rank == 0:
             best = checkpoint.load(self.folder / "best.pt", self.signature)
-            if best is None:
-                raise ValueError(f"{self.folder / 'best.pt'} is gone: delete checkpoint.pt beside it to start anew")
+            if best is None or best["step"] != state.best_step:
+                raise ValueError(
+                    f"{self.folder / 'best.pt'} is gone or not of step {state.best_step}, which was the best: delete "
+                    f"{self.folder} to start the run anew"
+                )
             self.model.load_state_dict(best["model"])
 
     def _validate(self) -> float:
@@ -150,7 +159,7 @@ class Course:
         if nll < self.state.best_nll:
             self.state.best_nll, self.state.best_step = nll, self.state.step
             if self.config.select == "best" and self.place.rank == 0:
-                best = {"signature": self.signature, "model": self.model.state_dict()}
+                best = {"signature": self.signature, "step": self.state.step, "model": self.model.state_dict()}
                 checkpoint.save(self.folder / "best.pt", best)
         return nll
 

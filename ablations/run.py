@@ -198,8 +198,7 @@ def _conclude(one: Begun, tracker: Tracker, facts: dict[str, Any]) -> float | Ex
                 entry["decoding"] = decoding(course.model, one.config.task.context)
         entry |= {"finished": provenance.now(), "seconds": round(time.time() - one.started, 1)}
         written = record.write(entry, one.config.paths.results)
-        for leftover in ("checkpoint.pt", "best.pt"):
-            (course.folder / leftover).unlink(missing_ok=True)
+        checkpoint.clear(course.folder)
         announce(entry, written)
         tracker.show(entry)  # last, since a dashboard may take its time
         one.held.close()

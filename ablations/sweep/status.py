@@ -86,7 +86,7 @@ class Study:
         if task is not None:
             left = seconds / step * (steps - step) if running and step and seconds else None
             return State(label, task.state, step, steps, loss, left, task.place)
-        if (folder / "checkpoint.pt").exists():
+        if any(folder.glob("checkpoint*.pt")):
             return State(label, "stopped", step, steps, loss, word=f"saved{ended}: ask again, and it goes on")
         if (folder / "lock").exists():
             return State(label, "failed", step, steps, loss, word=f"ended without a word{ended}: ask again")

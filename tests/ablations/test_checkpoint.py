@@ -1,5 +1,6 @@
 """What lies on disk is whole, is this run's, and is what was written; else one sentence names the file."""
 
+import hashlib
 import re
 from pathlib import Path
 
@@ -24,6 +25,12 @@ def refused(path: Path, words: str, signature: str = "a" * 16) -> None:
     assert "\n" not in str(refusal.value)
 
 
+def sealed(path: Path) -> None:
+    """With a checksum that fits, whatever is in it."""
+    content = path.read_bytes()
+    path.write_bytes(content + f"\nsha256 {hashlib.sha256(content).hexdigest()}\n".encode())
+
+
 def test_what_was_saved_is_loaded(saved: Path):
     state = checkpoint.load(saved, "a" * 16)
     assert state is not None and state["step"] == 7
@@ -39,7 +46,7 @@ def test_no_file_is_no_state(tmp_path: Path):
 def test_a_truncated_file_is_refused(saved: Path, share: float):
     whole = saved.read_bytes()
     saved.write_bytes(whole[: int(share * len(whole))])
-    refused(saved, "cannot be read")
+    refused(saved, "is damaged")
 
 
 def test_a_flipped_bit_is_refused(saved: Path):
@@ -48,7 +55,7 @@ def test_a_flipped_bit_is_refused(saved: Path):
     inside = whole.index(torch.arange(1000.0, 1010.0).numpy().tobytes())
     whole[inside + 5] ^= 16
     saved.write_bytes(whole)
-    refused(saved, "cannot be read")
+    refused(saved, "is damaged")
 
 
 def test_another_run_and_another_format_are_refused(saved: Path, monkeypatch):
@@ -60,6 +67,8 @@ def test_another_run_and_another_format_are_refused(saved: Path, monkeypatch):
 @pytest.mark.parametrize("content", [torch.zeros(3), {"model": {}}, [1, 2]], ids=["tensor", "bare", "list"])
 def test_a_file_of_something_else_is_refused(tmp_path: Path, content):
     torch.save(content, tmp_path / "checkpoint.pt")
+    refused(tmp_path / "checkpoint.pt", "is damaged")
+    sealed(tmp_path / "checkpoint.pt")
     refused(tmp_path / "checkpoint.pt", "another run or version")
 
 
@@ -71,7 +80,7 @@ class Trap:
 
 
 def test_reading_executes_nothing(tmp_path: Path, capsys):
-    torch.save({"format": checkpoint.FORMAT, "signature": "a" * 16, "model": Trap()}, tmp_path / "checkpoint.pt")
+    checkpoint.save(tmp_path / "checkpoint.pt", {"signature": "a" * 16, "model": Trap()})
     refused(tmp_path / "checkpoint.pt", "cannot be read")
     assert capsys.readouterr().out == ""
 
@@ -98,3 +107,48 @@ def test_the_file_is_on_the_disk_before_it_takes_the_name(saved: Path, monkeypat
     monkeypatch.setattr(Path, "replace", lambda a, b: done.append("renamed") or replace(a, b))
     checkpoint.save(saved, STATE)
     assert done == ["flushed", "renamed"]
+
+
+def test_the_newest_two_are_kept(tmp_path: Path):
+    for step in (5, 10, 9, 100):  # by number, and 9 was saved last but one
+        checkpoint.save_step(tmp_path, step, {**STATE, "step": step})
+    assert {file.name for file in tmp_path.iterdir()} == {"checkpoint-100.pt", "checkpoint-10.pt"}
+    path, state = checkpoint.newest(tmp_path, "a" * 16)
+    assert (path.name, state["step"]) == ("checkpoint-100.pt", 100)
+
+
+def test_what_cannot_be_used_is_set_aside_and_the_one_before_it_used(tmp_path: Path, capsys):
+    for step in (5, 10):
+        checkpoint.save_step(tmp_path, step, {**STATE, "step": step})
+    (tmp_path / "checkpoint-10.pt").write_bytes(b"damaged")
+    path, state = checkpoint.newest(tmp_path, "a" * 16)
+    assert (path.name, state["step"]) == ("checkpoint-5.pt", 5)
+    assert capsys.readouterr().err == (
+        f"warning: {tmp_path}/checkpoint-10.pt is damaged, its checksum does not fit: "
+        "the run goes on from checkpoint-5.pt before it\n"
+    )
+    assert {file.name for file in tmp_path.iterdir()} == {"checkpoint-5.pt", "checkpoint-10.pt.unusable"}
+    checkpoint.clear(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_never_starts_anew_by_itself(tmp_path: Path):
+    for step in (5, 10):
+        checkpoint.save_step(tmp_path, step, {**STATE, "step": step})
+        (tmp_path / f"checkpoint-{step}.pt").write_bytes(b"damaged")
+    for _ in range(2):
+        with pytest.raises(
+            ValueError, match=f"checkpoint-10.pt is damaged.*no checkpoint before it.*delete {tmp_path}"
+        ):
+            checkpoint.newest(tmp_path, "a" * 16)
+    assert checkpoint.newest(tmp_path / "nothing", "a" * 16) is None
+
+
+def test_a_lack_of_memory_is_no_damage(saved: Path, monkeypatch):
+    def load(*_, **__):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 16 bytes")
+
+    monkeypatch.setattr(torch, "load", load)
+    with pytest.raises(RuntimeError, match="allocate"):
+        checkpoint.newest(saved.parent, "a" * 16)
+    assert saved.exists()

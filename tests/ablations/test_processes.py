@@ -113,7 +113,7 @@ def test_the_first_process_records_and_speaks(pair: Path):
     assert objectives == {repr(entry["scores"]["valid"]["nll"])}, "all sweepers are told the same"
     [folder] = pair.glob("straight/work/*")
     assert {file.name for file in folder.iterdir()} >= {"model.pt", "metrics.jsonl"}
-    assert not {"checkpoint.pt", "best.pt"} & {file.name for file in folder.iterdir()}
+    assert not [*folder.glob("checkpoint*"), *folder.glob("best.pt")]
     steps = [json.loads(line)["step"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert steps == list(range(1, 9))
 
@@ -157,7 +157,7 @@ def test_two_processes_go_on_where_one_stopped(cache: Path, tmp_path: Path, monk
     monkeypatch.setattr(learner.Alone, "step", die_at_sixth)
     with pytest.raises(KeyboardInterrupt):
         run.run(config(cache, tmp_path / "broken", *options), [])
-    assert list(tmp_path.glob("broken/work/*/checkpoint.pt")) and not list(tmp_path.glob("broken/records/*/*"))
+    assert list(tmp_path.glob("broken/work/*/checkpoint-*.pt")) and not list(tmp_path.glob("broken/records/*/*"))
 
     code, out, err = torchrun("train.py", *asked(cache, tmp_path / "broken", *options))
     assert code == 0, err

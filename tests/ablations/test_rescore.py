@@ -176,7 +176,7 @@ def failed(file: Path) -> None:
         (None, ["--beam", "many"], "argument --beam"),
         (None, ["--length-penalty", "-1"], "length_penalty=-1"),
         (no_weights, [], "model.pt is not there: train the run again with rerun=true"),
-        (damaged_weights, [], "model.pt cannot be read"),
+        (damaged_weights, [], "model.pt is damaged"),
         (damaged_record, [], "is not a readable record"),
         (edited_record, [], "was edited or written by another version"),
         (other_text, [], "was made from another text"),

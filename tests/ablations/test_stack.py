@@ -132,7 +132,7 @@ def test_who_stops_in_a_stack_may_go_on_alone_and_the_other_way_round(cache, tmp
 
     straight = go("alone", "straight")
     stopped = go(begun, "broken", stop_at=3)
-    kept = checkpoint.load(stopped[0].folder / "checkpoint.pt", stopped[0].signature)
+    kept = checkpoint.load(stopped[0].folder / "checkpoint-3.pt", stopped[0].signature)
     assert kept is not None and kept["state"]["step"] == 3
     ended = go(finished, "broken")
     for one, other in zip(ended, straight, strict=True):

@@ -156,7 +156,7 @@ class Study:
     def saved(self, *cells: str) -> None:
         """Waits until cells have left with a checkpoint."""
         for cell in cells or self.cells:
-            until(f"{cell} saves", lambda cell=cell: (self.folder(cell) / "checkpoint.pt").exists())
+            until(f"{cell} saves", lambda cell=cell: any(self.folder(cell).glob("checkpoint-*.pt")))
 
     def resumed(self, cell: str) -> bool:
         """Whether the training that came to its end is the one that was caught, from where it was saved."""

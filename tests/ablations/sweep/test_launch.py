@@ -48,9 +48,9 @@ def test_a_failing_cell_is_told_and_the_others_go_on(cells, tmp_path, capsys):
     with pytest.raises(ValueError, match="1 of 4 runs failed"):
         launch(cells)
     told = capsys.readouterr().err
-    assert told.count("error: ") == 1 and "checkpoint.pt cannot be read" in told and "seed=1" in told
+    assert told.count("error: ") == 1 and "checkpoint.pt is damaged" in told and "seed=1" in told
     assert sorted(states(cells).values()) == ["failed", "finished", "finished", "finished"]
-    assert "checkpoint.pt cannot be read" in (cells[1].folder / FAILED).read_text()
+    assert "checkpoint.pt is damaged" in (cells[1].folder / FAILED).read_text()
     (cells[1].folder / "checkpoint.pt").unlink()
     launch(cells)
     assert set(states(cells).values()) == {"finished"}
@@ -98,7 +98,7 @@ def test_several_at_once_are_processes_of_their_own(cache, tmp_path, capsys):
     with pytest.raises(ValueError, match="1 of 2 runs failed"):
         launch(cells)
     printed = capsys.readouterr()
-    assert "done: reverse-separate-s1" in printed.out and printed.err.count("checkpoint.pt cannot be read") == 1
+    assert "done: reverse-separate-s1" in printed.out and printed.err.count("checkpoint.pt is damaged") == 1
     assert "record: " in (cells[1].folder / "output.txt").read_text()
     [entry] = record.load_all(tmp_path, "night")
     assert entry["config"] == cells[1].plain

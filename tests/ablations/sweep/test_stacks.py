@@ -80,9 +80,9 @@ def test_a_member_that_cannot_run_leaves_the_others_alone(cache, tmp_path, capsy
     with pytest.raises(ValueError, match="1 of 3 runs failed"):
         launch(cells)
     told = capsys.readouterr().err
-    assert told.count("error: ") == 1 and "checkpoint.pt cannot be read" in told and "seed=1" in told
+    assert told.count("error: ") == 1 and "checkpoint.pt is damaged" in told and "seed=1" in told
     assert {seed: entry["training"]["stack"] for seed, entry in entries(tmp_path).items()} == {0: 2, 2: 2}
-    assert "cannot be read" in (cells[1].folder / "failed.txt").read_text()
+    assert "is damaged" in (cells[1].folder / "failed.txt").read_text()
     (cells[1].folder / "checkpoint.pt").unlink()
     launch(cells)
     assert len(entries(tmp_path)) == 3
@@ -113,7 +113,7 @@ def test_told_to_stop_every_member_is_saved_and_goes_on(cache, tmp_path, monkeyp
     with pytest.raises(SystemExit):
         launch(cells)
     assert taken == [3, 3, 3]
-    saved = [torch.load(cell.folder / "checkpoint.pt", weights_only=True)["state"]["step"] for cell in cells]
+    saved = [torch.load(cell.folder / "checkpoint-3.pt", weights_only=True)["state"]["step"] for cell in cells]
     assert saved == [3, 3, 3]
     launch(cells)
     assert taken == [3] * 6, "from step 4 on"
@@ -131,6 +131,6 @@ def test_in_processes_of_their_own(cache, tmp_path, capsys):
         launch(cells)
     printed = capsys.readouterr()
     assert "done: reverse-separate-s0" in printed.out and "done: reverse-separate-s2" in printed.out
-    assert printed.err.count("checkpoint.pt cannot be read") == 1
+    assert printed.err.count("checkpoint.pt is damaged") == 1
     assert entries(tmp_path).keys() == {0, 2}
     assert str(cells[0].folder / together.OUTPUT) in (cells[2].folder / together.OUTPUT).read_text()

@@ -64,7 +64,7 @@ def test_ctrl_c_saves_and_a_second_one_does_not_wait(cache, tmp_path, monkeypatc
 
 def test_usr2_goes_to_the_queue_once_everything_is_saved(cache, tmp_path, monkeypatch):
     def queue_again(number, _):
-        assert list(tmp_path.glob("work/*/checkpoint.pt"))
+        assert list(tmp_path.glob("work/*/checkpoint-*.pt"))
         raise SystemExit(77)
 
     told_at_seventh(monkeypatch, signal.SIGUSR2)
@@ -146,7 +146,7 @@ def test_a_limit_that_came_too_often_is_said_in_a_sentence(cache, tmp_path, monk
             run.run(config(cache, tmp_path, *OPTIONS), [])
     finally:
         signal.signal(signal.SIGUSR2, before)
-    assert list(tmp_path.glob("work/*/checkpoint.pt"))
+    assert list(tmp_path.glob("work/*/checkpoint-*.pt"))
 
 
 def test_two_processes_never_train_one_run(cache, tmp_path):
