@@ -1,14 +1,13 @@
 """Text to a prepared folder: tokenizer, arrays, evaluation text, manifest.
 
-Built under another name and renamed into place, so a folder is either whole or absent. Several processes may build at
-once: one rename wins, the others use the winner's folder.
+Built under another name and renamed into place, so a folder is either whole or absent. Where `data.turn` cannot keep
+several processes from building at once, one rename wins, and the others use the winner's folder.
 """
 
 import json
 import math
 import os
 import shutil
-import uuid
 from array import array
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -25,6 +24,7 @@ from data.corpora import ContentDigest, Corpus, Item
 from data.prepared import FORMAT, MANIFEST, Prepared, checksum, sha256
 from data.repeats import Repeats
 from data.tokenizer import Tokenizer, train_tokenizer
+from data.turn import own_folder
 
 TOKENIZER_CHARACTERS = 100_000_000  # at most so many characters teach the tokenizer
 BLOCK = 1 << 20  # characters of a document encoded at once
@@ -33,9 +33,8 @@ BUFFER = 1 << 20  # bytes of numbers written at once
 
 def build(task: TaskConfig, corpus: Corpus, home: Path) -> Prepared:
     """The folder `home`/<digest of the text>, written from the corpus unless another process was faster."""
-    home.mkdir(parents=True, exist_ok=True)
-    folder = home / f".building-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-    folder.mkdir()
+    folder = own_folder(home, "building")
+    folder.mkdir(parents=True)
     try:
         content = _write(task, corpus, folder)
         return _publish(folder, home / content, task)
@@ -51,7 +50,7 @@ def _publish(folder: Path, target: Path, task: TaskConfig) -> Prepared:
         except OSError:  # the target exists
             if (prepared := Prepared.find(target, task)) is not None:
                 return prepared
-            aside = target.with_name(f".damaged-{uuid.uuid4().hex[:8]}")
+            aside = own_folder(target.parent, "damaged")
             try:
                 target.rename(aside)
             except OSError:

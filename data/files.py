@@ -5,6 +5,8 @@ carriage return, so that two parallel files no longer fit together.
 """
 
 import gzip
+import os
+import unicodedata
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,31 +19,47 @@ class MissingCorpusError(FileNotFoundError):
 def find(name: str, corpora: str | None) -> Path:
     """The file called `name`, absolute or under `corpora` (none: the working directory), packed with gzip or not.
 
-    Raises: MissingCorpusError.
+    Raises: MissingCorpusError; ValueError for a relative name that leads elsewhere and for what is no ordinary file.
     """
-    path = Path(name).expanduser()
-    path = path if path.is_absolute() else Path(corpora or ".").expanduser() / path
-    other = path.with_suffix("") if path.suffix == ".gz" else path.with_name(path.name + ".gz")
-    for candidate in (path, other):
-        if candidate.is_file():
-            return candidate
-    raise MissingCorpusError(
-        f"{name} was looked for at {path.absolute()} and is not there: type paths.corpora=FOLDER with the folder that "
-        "holds it, or give an absolute path"
-    )
+    path = within(name, corpora or ".")
+    if not path.exists():
+        other = str(Path(name).with_suffix("")) if path.suffix == ".gz" else f"{name}.gz"
+        packed = within(other, corpora or ".")
+        if not packed.exists():
+            raise MissingCorpusError(
+                f"{name} was looked for at {path.absolute()} and is not there: type paths.corpora=FOLDER with the "
+                "folder that holds it, or give an absolute path"
+            )
+        path = packed
+    if not path.is_file():  # a pipe would be waited for without an end, and can be read once only
+        raise ValueError(f"{path} is {'a folder' if path.is_dir() else 'a pipe or a device'}, not a file: name a file")
+    return path
+
+
+def within(name: str, folder: str) -> Path:
+    """The path called `name`: an absolute one is taken as it is, any other stays in `folder`, symlinks followed.
+
+    Raises: ValueError for one that leaves it, or has control characters in its name.
+    """
+    if any(unicodedata.category(character) == "Cc" for character in name):
+        raise ValueError(f"the name {name!r} holds a control character: rename the file, and check who wrote that name")
+    given, home = Path(name).expanduser(), Path(folder).expanduser()
+    path = home / given
+    if not given.is_absolute() and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(home)):
+        raise ValueError(
+            f"{name} leads out of {home.absolute()}, to {os.path.realpath(path)}: give that absolute path if it is "
+            "what you mean"
+        )
+    return path
 
 
 def read_text(path: Path) -> str:
     r"""The whole file as text: UTF-8, without byte-order mark, every line ended by "\n".
 
-    Raises: ValueError for bytes that are not UTF-8 (with the line number), a damaged gzip file, a file without text.
+    Raises: ValueError for bytes that are not UTF-8 or are zero (with the line number), a damaged gzip file or one that
+    unpacks to far more than text does, a file without text.
     """
-    data = path.read_bytes()
-    if path.suffix == ".gz":
-        try:
-            data = gzip.decompress(data)
-        except (OSError, EOFError, zlib.error) as error:
-            raise ValueError(f"{path} is not a whole gzip file ({error}): copy it again") from None
+    data = _unpacked(path) if path.suffix == ".gz" else path.read_bytes()
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -50,10 +68,38 @@ def read_text(path: Path) -> str:
             f"{path} is not UTF-8: line {line} holds the byte 0x{data[error.start]:02x} ({error.reason}); "
             "convert the file, for instance with iconv"
         ) from None
+    if (zero := data.find(0)) >= 0:
+        raise ValueError(
+            f"{path} is no text: line {data.count(10, 0, zero) + 1} holds a zero byte; convert the file if it is "
+            "UTF-16, copy it again if it was cut off by a crash"
+        )
     text = text.removeprefix("\ufeff").replace("\r\n", "\n")
     if not text.strip():
         raise ValueError(f"{path} is empty: a corpus needs at least one line of text")
     return text
+
+
+ROOM, RATIO = (
+    1 << 30,
+    200,
+)  # bytes that any gzip file may unpack to; beyond them, how many times its size (text: 3 to 10)
+
+
+def _unpacked(path: Path) -> bytearray:
+    limit = max(ROOM, RATIO * path.stat().st_size)
+    data = bytearray()
+    try:
+        with gzip.open(path) as file:
+            while part := file.read(1 << 22):
+                data += part
+                if len(data) > limit:
+                    raise ValueError(
+                        f"{path} unpacks to more than {limit:,} bytes, {RATIO} times its size, as no text does: unpack "
+                        "it yourself and name the unpacked file if it is one"
+                    )
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(f"{path} is not a whole gzip file ({error}): copy it again") from None
+    return data
 
 
 def read_lines(path: Path) -> list[str]:

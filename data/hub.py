@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from data.config import CorpusConfig
-from data.files import MissingCorpusError
+from data.files import MissingCorpusError, within
 
 
 def is_local(config: CorpusConfig) -> bool:
-    """Whether the data set is a folder on this machine rather than a name on the hub."""
-    return config.hub is not None and Path(config.hub).expanduser().is_dir()
+    """Whether the data set is a folder on this machine rather than a name on the hub.
+
+    Raises: ValueError for a relative one outside the working directory.
+    """
+    return config.hub is not None and Path(config.hub).expanduser().is_dir() and within(config.hub, ".").is_dir()
 
 
 def read_rows(config: CorpusConfig, split: str, sides: tuple[str, ...]) -> Iterator[tuple[str, ...]]:

@@ -3,14 +3,18 @@
 import dataclasses
 import hashlib
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from data.build import build
 from data.config import CorpusConfig, TaskConfig
-from data.corpora import open_corpus
+from data.corpora import Corpus, open_corpus
 from data.files import MissingCorpusError
 from data.prepared import FORMAT, DamagedError, Prepared
+from data.steady import steady
+from data.turn import turn
 
 
 def prepare(task: TaskConfig, corpora: str | None, cache: str) -> Prepared:
@@ -27,11 +31,12 @@ def prepare(task: TaskConfig, corpora: str | None, cache: str) -> Prepared:
         corpus = open_corpus(task, corpora)
         if corpus.local:
             _check_splits(task, corpus.splits)
-            return Prepared.find(home / corpus.content(), task) or build(task, corpus, home)
+            corpus = steady(corpus)
+            return _found_or_built(partial(Prepared.find, home / corpus.content(), task), task, corpus, home)
         if (prepared := _found(home, task)) is not None:
             return prepared
         _check_splits(task, corpus.splits, MissingCorpusError)  # files elsewhere may have what the hub lacks
-        return build(task, corpus, home)
+        return _found_or_built(partial(_found, home, task), task, corpus, home)
     except MissingCorpusError as missing:
         if (prepared := _found(home, task)) is not None:
             return prepared
@@ -41,6 +46,14 @@ def prepare(task: TaskConfig, corpora: str | None, cache: str) -> Prepared:
             f"{unusable}, and its source is not here to build it again: give paths.corpora=FOLDER, or prepare it where "
             "the source is (scripts/prepare.py) and copy the folder here"
         ) from missing
+
+
+def _found_or_built(find: Callable[[], Prepared | None], task: TaskConfig, corpus: Corpus, home: Path) -> Prepared:
+    """What is there already, or is there once others have had their turn; else built here."""
+    if (prepared := find()) is not None:
+        return prepared
+    with turn(home):
+        return find() or build(task, corpus, home)
 
 
 def config_digest(task: TaskConfig, version: int = FORMAT) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from data.config import CorpusConfig, TaskConfig, TokenizerConfig
 from data.synthetic import generate
+from data.turn import LOCK
 
 
 def write(path: Path, text: str | bytes) -> Path:
@@ -12,6 +13,11 @@ def write(path: Path, text: str | bytes) -> Path:
     data = text if isinstance(text, bytes) else text.encode()
     path.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
     return path
+
+
+def left(home: Path) -> list[str]:
+    """What lies there beside the lock."""
+    return sorted(path.name for path in home.iterdir() if path.name != LOCK)
 
 
 def parallel_task(folder: Path, train: int = 300, **tokenizer: object) -> TaskConfig:
