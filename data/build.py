@@ -85,6 +85,7 @@ def _write(task: TaskConfig, corpus: Corpus, folder: Path) -> str:
         "format": FORMAT,
         "task": task.name,
         "kind": task.kind,
+        "settings": folder.parent.name,
         "origin": corpus.origin,
         "content": content.hexdigest(),
         "tokenizer": {"kind": tokenizer.kind, "file": saved.name, "digest": tokenizer.digest, "size": tokenizer.size},

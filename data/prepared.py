@@ -12,7 +12,7 @@ import numpy as np
 from data.config import TaskConfig
 from data.tokenizer import Tokenizer, load_tokenizer
 
-FORMAT = 2  # of the folder and its manifest; another number is another folder
+FORMAT = 3  # of the folder and its manifest; another number is another folder
 CODING = 1  # of the steps from text to integers; another number is another digest, and needs another FORMAT
 MANIFEST = "manifest.json"
 
@@ -62,6 +62,11 @@ class Prepared:
             raise DamagedError(f"the prepared text {folder} is damaged: no sound {MANIFEST} ({error})") from None
         if manifest["format"] != FORMAT:
             raise DamagedError(f"the prepared text {folder} is of format {manifest['format']}, not {FORMAT}")
+        theirs, mine = (manifest["settings"], manifest["content"]), folder.absolute().parts[-2:]
+        if theirs != mine:
+            raise DamagedError(
+                f"the prepared text {folder} is damaged: it was prepared as {'/'.join(theirs)}, for another task or text"
+            )
         for name, expected in files.items():
             path = folder / name
             if not path.is_file():
