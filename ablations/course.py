@@ -80,8 +80,13 @@ class Course:
 
     @property
     def going(self) -> bool:
-        """Whether there are steps left to make."""
-        return self.state.step < self.config.steps and self.state.diverged is None
+        """Whether there are steps left to make, or the line of the last one to end."""
+        return (self.state.step < self.config.steps or self.amid_line) and self.state.diverged is None
+
+    @property
+    def amid_line(self) -> bool:
+        """Whether steps were made since the last line of the curve ended."""
+        return self.logged.tokens > 0
 
     def rate(self, step: int) -> float:
         """The learning rate of a step."""
@@ -92,8 +97,10 @@ class Course:
         rest, self._saved = self._saved, None
         return rest
 
-    def log(self, seconds: float, wait: bool, validate: bool = False) -> list[dict[str, float]]:
+    def log(self, seconds: float, wait: bool, valid_nll: float | None = None) -> list[dict[str, float]]:
         """Ends a line of the curve, `seconds` of training after the one before; returns the lines that are ready.
+
+        `valid_nll` is what a validation at this step gave, if there was one.
 
         A line's numbers come from the device while it goes on, so a line is ready when the next one ends, or at once
         where we `wait`. With a line a run may turn out to have diverged.
@@ -101,9 +108,9 @@ class Course:
         ready = self.ready()
         if self.state.diverged is None:
             self._begun = self.state.step, seconds, self.logged.read()
-        return ready + self.ready(validate) if wait else ready
+        return ready + self.ready(valid_nll) if wait else ready
 
-    def ready(self, validate: bool = False) -> list[dict[str, float]]:
+    def ready(self, valid_nll: float | None = None) -> list[dict[str, float]]:
         """The line that waits for its numbers, if there is one, now with them."""
         if self._begun is None:
             return []
@@ -113,10 +120,12 @@ class Course:
         state.tokens += int(numbers.pop("tokens"))
         if not math.isfinite(numbers["loss"] + numbers["grad_norm"]):
             state.diverged = f"loss {numbers['loss']}, gradient norm {numbers['grad_norm']} by step {step}"
-        elif validate:
-            numbers["valid_nll"] = self._validate()
-            if not math.isfinite(numbers["valid_nll"]):
-                state.diverged = f"validation loss {numbers['valid_nll']} at step {step}"
+        elif valid_nll is not None:
+            numbers["valid_nll"] = valid_nll
+            if not math.isfinite(valid_nll):
+                state.diverged = f"validation loss {valid_nll} at step {step}"
+            elif valid_nll < state.best_nll:
+                self._keep_best(valid_nll)
         numbers["tokens_per_second"] = state.tokens / state.seconds
         state.curve.append(numbers)
         return [{**numbers, "seconds": round(state.seconds, 1)}]
@@ -153,15 +162,11 @@ class Course:
                 )
             self.model.load_state_dict(best["model"])
 
-    def _validate(self) -> float:
-        with self.place.autocast():
-            nll = self.validate(self.model)
-        if nll < self.state.best_nll:
-            self.state.best_nll, self.state.best_step = nll, self.state.step
-            if self.config.select == "best" and self.place.rank == 0:
-                best = {"signature": self.signature, "step": self.state.step, "model": self.model.state_dict()}
-                checkpoint.save(self.folder / "best.pt", best)
-        return nll
+    def _keep_best(self, nll: float) -> None:
+        self.state.best_nll, self.state.best_step = nll, self.state.step
+        if self.config.select == "best" and self.place.rank == 0:
+            best = {"signature": self.signature, "step": self.state.step, "model": self.model.state_dict()}
+            checkpoint.save(self.folder / "best.pt", best)
 
 
 class RunningSums:
@@ -185,8 +190,8 @@ class RunningSums:
         self.norm, self.tokens = self.loss, 0
 
     def add(self, loss: Tensor, norm: Tensor, tokens: int) -> None:
-        """One more step."""
-        self.loss, self.norm, self.tokens = self.loss + loss, norm, self.tokens + tokens
+        """One more step. The norm is this step's, and not finite from the first that was not: a line shows only one."""
+        self.loss, self.norm, self.tokens = self.loss + loss, norm + 0 * self.norm, self.tokens + tokens
 
     def read(self) -> "Reading":
         """Asks for loss in nats per target over all processes, the last gradient norm before clipping, targets seen."""

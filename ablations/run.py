@@ -3,7 +3,7 @@
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -18,8 +18,9 @@ from ablations.course import Course
 from ablations.decoding import decoding
 from ablations.device import Place, find_place
 from ablations.entry import announce, new_record, objective, training
+from ablations.errors import sentence
 from ablations.evaluator import nats_per_token, samples, score
-from ablations.files import locked, write_text
+from ablations.files import Lock, check_writable, write_text
 from ablations.known import answer
 from ablations.learner import Alone
 from ablations.model import Model, build, costs
@@ -29,7 +30,7 @@ from ablations.stack.learner import Stack
 from ablations.stack.worth import PAYS, gain
 from ablations.stop import Stop
 from ablations.track.start import open_tracker
-from ablations.track.tracker import Tracker
+from ablations.track.tracker import Tracker, first_line, warn
 from ablations.trainer import Report, Trainer
 from ablations.units import pack_all
 from data.batch import BOS, EOS, PAD, UNK
@@ -57,6 +58,7 @@ class Begun:
     place: Place
     course: Course
     record: dict[str, Any]  # as far as it is known
+    lock: Lock | None  # the first process has it
     held: ExitStack  # its lock, then its tracker
     started: float = 0.0  # when it was its turn
 
@@ -104,39 +106,58 @@ def _begin(asked: Asked, all_held: ExitStack) -> Begun | float:
     config.trainer.precision = place.precision  # `auto` is settled before the run is signed
     plain, results = to_plain(config), Path(config.paths.results)
     signature = record.signature(plain)
-    prepared = prepare(config.task, config.paths.corpora, config.paths.cache)
+    folder = results / "work" / signature
 
     def known() -> dict[str, Any] | None:
         look = place.rank == 0 and not config.rerun
         return place.broadcast(record.find(results, signature, config.study.name) if look else None)
 
-    if (found := known()) is not None:
+    if (found := known()) is None:  # what is finished can be asked for where nothing can be written
+        check_writable(folder)
+        check_writable(results / "records" / config.study.name)
+    prepared = prepare(config.task, config.paths.corpora, config.paths.cache)
+    if found is not None:
+        if place.rank == 0 and checkpoint.unfinished(folder):
+            with Lock(folder / "lock") as lock:
+                if lock.held:
+                    _tidy(folder, found, results)
         return _known(found, plain, prepared, results, place)
-    folder = results / "work" / signature
     with ExitStack() as held:
-        if not held.enter_context(locked(folder / "lock") if place.rank == 0 else nullcontext(True)):
+        lock = held.enter_context(Lock(folder / "lock")) if place.rank == 0 else None
+        if lock is not None and not lock.held:
             raise ValueError(
                 f"another process trains {record.label(plain)} in {folder}: let it finish, or stop it first"
             )
         if (found := known()) is not None:  # by whoever held the lock until now
             return _known(found, plain, prepared, results, place)
-        for torn in folder.glob(".*.tmp"):  # what a kill left of a checkpoint
-            torn.unlink(missing_ok=True)
+        if place.rank == 0:
+            _tidy(folder, record.find(results, signature, config.study.name), results)
         course = _course(config, prepared, place, folder, signature)
         entry = new_record(plain, signature, asked.overrides, prepared, place) | (asked.origin or provenance.origin())
-        begun = Begun(config, prepared, place, course, entry, held.pop_all())
+        begun = Begun(config, prepared, place, course, entry, lock, held.pop_all())
         all_held.push(begun.held)
     return begun
 
 
+def _tidy(folder: Path, found: dict[str, Any] | None, results: Path) -> None:
+    """Removes what a kill has left there: files half written, and checkpoints of a run that was on record by then.
+
+    Those would be taken for the end of the training that `rerun=true` asks for.
+    """
+    for torn in folder.glob(".*.tmp"):
+        torn.unlink()
+    if found is not None:
+        checkpoint.clear(folder, until=record.path(results, found).stat().st_mtime)
+
+
 def _groups(begun: dict[int, Begun]) -> list[list[int]]:
-    """Who is trained with whom: runs that are alike and stand at the same step."""
+    """Who is trained with whom: runs that are alike and stand at the same place."""
     places = list(begun)
-    groups: dict[tuple[int, int, bool], list[int]] = {}
+    groups: dict[tuple[int, int, bool, bool], list[int]] = {}
     for number, alike in enumerate(stacks([one.config for one in begun.values()])):
         for i in alike:
             course = begun[places[i]].course
-            groups.setdefault((number, course.state.step, course.going), []).append(places[i])
+            groups.setdefault((number, course.state.step, course.amid_line, course.going), []).append(places[i])
     return list(groups.values())
 
 
@@ -163,7 +184,8 @@ def _together(group: list[Begun], facts: dict[str, Any], stop: Stop) -> list[flo
     with Progress(label, first.config.trainer.steps, step) as progress:
         try:
             trackers = [_open(one) for one in group]
-            _fit(group, stop, [partial(_report, tracker, progress) for tracker in trackers])
+            reports = [partial(_report, one, tracker, progress) for one, tracker in zip(group, trackers, strict=True)]
+            _fit(group, stop, reports)
         except Exception as error:
             return [_failed(one, error) for one in group]
         return [_conclude(one, tracker, facts) for one, tracker in zip(group, trackers, strict=True)]
@@ -209,13 +231,17 @@ def _conclude(one: Begun, tracker: Tracker, facts: dict[str, Any]) -> float | Ex
 
 def _failed(one: Begun, error: Exception) -> Exception:
     """The error, once it is on record."""
+    traceback.clear_frames(error.__traceback__)  # which hold a model and its gradients
     results, signature = one.config.paths.results, one.record["signature"]
     if record.find(results, signature, one.config.study.name) is None:  # rerun=true has one, and it still holds
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        why = sentence(error) or f"{type(error).__name__}: {first_line(error)}"
+        reason = f"after step {one.course.state.step}: {why}"
         failed = {"status": "failed", "reason": reason, "finished": provenance.now()}
-        record.write({**one.record, **failed}, results)
+        try:
+            record.write({**one.record, **failed}, results)
+        except OSError as unwritten:  # on a full disk; it is the first error that says what to do
+            warn(f"that the run failed is not on record ({sentence(unwritten)})")
     one.held.__exit__(type(error), error, error.__traceback__)
-    traceback.clear_frames(error.__traceback__)  # which hold a model and its gradients
     return error
 
 
@@ -260,10 +286,21 @@ def _pieces(prepared: Prepared, ids: list[int]) -> list[str]:
     return [named.get(token) or prepared.tokenizer.decode([token]) for token in ids]
 
 
-def _report(tracker: Tracker, progress: Progress, numbers: dict[str, float]) -> None:
+def _report(one: Begun, tracker: Tracker, progress: Progress, numbers: dict[str, float]) -> None:
+    """Tells a line, which comes before a checkpoint: neither is written where another process trains the run by now."""
     step = int(numbers["step"])
+    if one.lock is not None and one.lock.lost:
+        _take_again(one, one.lock)
     tracker.log(step, {name: value for name, value in numbers.items() if name != "step"})
     progress.update(step, numbers["loss"], numbers["tokens_per_second"])
+
+
+def _take_again(one: Begun, lock: Lock) -> None:
+    """Makes a work folder again that somebody has removed or moved."""
+    folder = one.course.folder
+    if not lock.take_again():
+        raise ValueError(f"{folder} was removed while its run was trained, and another process trains it by now")
+    warn(f"{folder} was removed while its run is trained: made again, and the run goes on")
 
 
 def _known(found: dict[str, Any], plain: dict[str, Any], prepared: Prepared, results: Path, place: Place) -> float:

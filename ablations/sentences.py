@@ -1,5 +1,6 @@
 """Mistakes on the command line and in files, put into one sentence with the nearest right name."""
 
+import errno
 import re
 import traceback
 from collections.abc import Iterable, Iterator
@@ -52,6 +53,13 @@ WANTED = {
     "not Optional": "given, not null",
 }
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk, one's share of it, or what a file may grow to
+MEMORY = r"can't allocate memory|out of memory|ALLOC_FAILED|bad_alloc"  # as torch, CUDA, cuBLAS and C++ write it
+SMALLER = (
+    "take a smaller trainer.batch_tokens with a larger trainer.accumulate, or trainer.recompute=true; "
+    "a smaller trainer.stack where runs are stacked, a smaller trainer.eval_batch_tokens where scoring needs it"
+)
+
 
 def sentence(error: BaseException) -> str | None:
     """A mistake in one sentence, or None for a bug. A ValueError is a mistake where we or Hydra raise it."""
@@ -63,13 +71,31 @@ def sentence(error: BaseException) -> str | None:
     if isinstance(error, HydraException | OmegaConfBaseException) or (by == "hydra" and isinstance(error, ValueError)):
         return _composition(error)
     if isinstance(error, OSError):
-        return f"{error.strerror}: {error.filename}" if error.strerror and error.filename else first_line(error)
+        return _of_files(error)
+    if out_of_memory(error):
+        return f"out of memory ({first_line(error)}): {SMALLER}"
     return first_line(error) if by == "us" and isinstance(error, ValueError) else None
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Of the GPU or of this machine. Torch's errors are told by their words: a CPU's allocator has none of its own."""
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and re.search(MEMORY, str(error)) is not None
+    )
 
 
 def first_line(error: BaseException) -> str:
     """What it says, or its type where it says nothing."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def _of_files(error: OSError) -> str:
+    words = f"{error.strerror}: {error.filename}" if error.strerror and error.filename else first_line(error)
+    if error.errno in FULL:
+        return f"{words}: make room there and ask again, a run goes on from its checkpoint"
+    if error.errno == errno.EROFS:
+        return f"{words}: make it writable, or write elsewhere with paths.results=FOLDER"
+    return words
 
 
 def unknown_argument(argument: str, flags: Iterable[str]) -> str:

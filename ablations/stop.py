@@ -3,6 +3,8 @@
 SLURM sends USR2 before a time limit or a preemption, because submitit asks it to, and TERM where a cluster does not,
 or on scancel and requeue. submitit's own handler for USR2 puts the job back into the queue; for TERM it does nothing,
 and a preempted job that leaves of its own accord has failed in the eyes of SLURM: it has to ask for the queue itself.
+USR1 is what other launchers and `sbatch --signal=USR1@120` send; nobody waits to queue us again for it, so it means
+save and leave. A launcher sees 128 + the signal's number, as of a process that the signal ended.
 """
 
 import os
@@ -16,7 +18,7 @@ from typing import Any, NoReturn, Self
 
 from ablations.sweep.jobs import queue_again_if_preempted
 
-SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2, signal.SIGINT)
+SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT)
 
 
 class Stop:

@@ -6,13 +6,19 @@ It knows neither tasks nor strategies. What a run keeps is in `ablations/course.
 
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 from ablations.course import Course
 from ablations.learner import Learner
 
 Report = Callable[[dict[str, float]], None]
+
+
+class GivenUpError(Exception):
+    """A validation is not worth its end: the process has to leave."""
 
 
 class Trainer:
@@ -28,6 +34,7 @@ class Trainer:
         """Trains to the last step and leaves the selected weights in the models; each report is given its run's lines.
 
         Returns early, everything saved, when asked to stop; the curve of who goes on from there shows no trace of it.
+        A validation is given up then, unless other processes take part in it, and is the first thing done later.
         """
         told = {course.signature: report for course, report in zip(self.courses, reports, strict=True)}
         if self.courses[0].state.step == 0:
@@ -35,8 +42,10 @@ class Trainer:
                 course.observe()
         since = time.perf_counter()
         while self.going:
-            step = self.going[0].state.step + 1
-            self._step(step)
+            step = self.going[0].state.step
+            if not (self.going[0].amid_line and self._due(step)[-1]):  # else its validation was given up
+                step += 1
+                self._step(step)
             validate, look, save, log = self._due(step)
             if not log:
                 if self.place.world == 1 and asked_to_stop():
@@ -48,8 +57,12 @@ class Trainer:
             now = self.place.now(wait)
             if save or stop:
                 self.learner.write_back()
-            for course in self.going:
-                for line in course.log(now - since, wait, validate):
+            nlls = self._validate(asked_to_stop) if validate else [None] * len(self.going)
+            if nlls is None:
+                self._stop(now - since, told)
+                return
+            for course, nll in zip(self.going, nlls, strict=True):
+                for line in course.log(now - since, wait, nll):
                     told[course.signature](line)
                 if look and course.state.diverged is None:
                     course.observe()
@@ -77,6 +90,19 @@ class Trainer:
         look = watched and (last or step % every == 0)
         save = validate or look or step % config.checkpoint_every == 0
         return validate, look, save, save or step % config.log_every == 0
+
+    def _validate(self, asked_to_stop: Callable[[], bool]) -> list[float] | None:
+        """Nats per token of every run, before any of their lines ends; None when asked to stop on the way."""
+
+        def look_up(*_: Any) -> None:
+            if self.place.world == 1 and asked_to_stop():
+                raise GivenUpError
+
+        with register_module_forward_pre_hook(look_up), self.place.autocast():
+            try:
+                return [course.validate(course.model) for course in self.going]
+            except GivenUpError:
+                return None
 
     def _stop(self, seconds: float, told: dict[str, Report]) -> None:
         """Between two log lines: the line begun is saved with the rest."""

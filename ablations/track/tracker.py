@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-from ablations.files import write_text
+from ablations.files import lies_at, names_file, write_text
 from ablations.track.outcome import Outcome, outcome
 
 FILE = "metrics.jsonl"
@@ -36,11 +36,12 @@ class Tracker:
     """Appends to `<folder>/metrics.jsonl` and shows the same to a mirror, if there is one.
 
     The file is the truth: whatever happens to the mirror is said once and never stops training. `lines` are those of
-    earlier attempts, for a mirror that lacks them.
+    earlier attempts, for a mirror that lacks them. A file that somebody removes is there again with the next line.
     """
 
     def __init__(self, file: Path, mirror: Mirror | None = None, lines: list[Line] | None = None):
-        self._file = file.open("a", encoding="utf-8", newline="\n")
+        self._path = file
+        self._open()
         self._mirror = mirror
         for line in lines or []:
             self._to_mirror("log", _known(line))
@@ -49,12 +50,16 @@ class Tracker:
         """Log numbers of one step; what is not finite becomes null, which mirrors leave out.
 
         The line is with the operating system when this returns: a process killed later loses none of it. Log a step
-        before its checkpoint is written: a run resumed there expects its line.
+        before its checkpoint is written: a run resumed there expects its line. Raises OSError naming the file where
+        the disk is full.
         """
         plain = {name: value if value is None or math.isfinite(value) else None for name, value in numbers.items()}
         line = {"step": step, **plain}
-        self._file.write(json.dumps(line) + "\n")
-        self._file.flush()
+        if not lies_at(self._file, self._path):
+            self._write_again()
+        with names_file(self._path):
+            self._file.write(json.dumps(line) + "\n")
+            self._file.flush()
         self._to_mirror("log", _known(line))
 
     def show(self, record: dict[str, Any]) -> None:
@@ -66,6 +71,16 @@ class Tracker:
                 self._lose(error)
             else:
                 self._to_mirror("show", final)
+
+    def _open(self) -> None:
+        self._file = self._path.open("a+", encoding="utf-8", newline="\n")
+
+    def _write_again(self) -> None:
+        """A removed file can be read for as long as it is open."""
+        self._file.seek(0)
+        with self._file:
+            write_text(self._path, self._file.read())
+        self._open()
 
     def _to_mirror(self, method: str, *given: Any) -> None:
         if self._mirror is None:
@@ -84,7 +99,8 @@ class Tracker:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
-        self._file.close()
+        with contextlib.suppress(OSError):  # of a full disk, which has been told: every line is flushed when logged
+            self._file.close()
         self._to_mirror("close", kind is not None)
 
 

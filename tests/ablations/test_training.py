@@ -123,20 +123,20 @@ def test_a_run_that_breaks_says_so_and_is_tried_again(cache: Path, tmp_path: Pat
     def break_at_fourth(self, batches, rates):
         taken.append(rates)
         if len(taken) == 4:
-            raise RuntimeError("out of memory\nand more")
+            raise RuntimeError("a kernel broke\nand more")
         return step(self, batches, rates)
 
     monkeypatch.setattr(learner.Alone, "step", break_at_fourth)
-    with pytest.raises(RuntimeError, match="out of memory"):
+    with pytest.raises(RuntimeError, match="a kernel broke"):
         do(cache, tmp_path, *options)
     [failed] = record.load_all(tmp_path)
-    assert (failed["status"], failed["reason"]) == ("failed", "RuntimeError: out of memory")
+    assert (failed["status"], failed["reason"]) == ("failed", "after step 3: RuntimeError: a kernel broke")
     assert failed["scores"] == {}
     finished = do(cache, tmp_path, *options)
     assert finished["status"] == "finished" and len(taken) == 4 + 2
 
     taken.clear()
-    with pytest.raises(RuntimeError, match="out of memory"):
+    with pytest.raises(RuntimeError, match="a kernel broke"):
         do(cache, tmp_path, *options, "rerun=true")
     assert record.load_all(tmp_path) == [finished]
 
