@@ -6,6 +6,7 @@ costs the steps since the one before it, and not the run.
 """
 
 import hashlib
+import math
 import re
 import sys
 from pathlib import Path
@@ -72,10 +73,16 @@ def newest(folder: Path, signature: str) -> tuple[Path, dict[str, Any]] | None:
     return None
 
 
-def clear(folder: Path) -> None:
-    """Removes what only an unfinished run needs."""
-    for file in [*folder.glob("checkpoint*.pt*"), *folder.glob("best.pt")]:
-        file.unlink(missing_ok=True)
+def clear(folder: Path, until: float = math.inf) -> None:
+    """Removes what only an unfinished run needs, where it is not newer than a time in seconds since the epoch."""
+    for file in unfinished(folder):
+        if file.stat().st_mtime <= until:
+            file.unlink()
+
+
+def unfinished(folder: Path) -> list[Path]:
+    """What a run has left there that has not come to its end, or was killed before it could tidy up."""
+    return [*folder.glob("checkpoint*.pt*"), *folder.glob("best.pt"), *folder.glob(".*.tmp")]
 
 
 def _newest_first(folder: Path) -> list[Path]:
