@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import warnings
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -55,19 +56,20 @@ class Prepared:
             raise FileNotFoundError(folder)
         try:
             manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-            files = manifest["files"]
             if manifest.pop("checksum") != checksum(manifest):
                 raise ValueError("its checksum does not fit")
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise DamagedError(f"the prepared text {folder} is damaged: no sound {MANIFEST} ({error})") from None
-        if manifest["format"] != FORMAT:
-            raise DamagedError(f"the prepared text {folder} is of format {manifest['format']}, not {FORMAT}")
+        if manifest.get("format") != FORMAT:
+            raise DamagedError(f"the prepared text {folder} is of format {manifest.get('format')!r}, not {FORMAT}")
+        if (wrong := _unlike_ours(manifest)) is not None:
+            raise DamagedError(f"the prepared text {folder} is damaged: {MANIFEST} says nothing we wrote of {wrong}")
         theirs, mine = (manifest["settings"], manifest["content"]), folder.absolute().parts[-2:]
         if theirs != mine:
             raise DamagedError(
-                f"the prepared text {folder} is damaged: it was prepared as {'/'.join(theirs)}, for another task or text"
+                f"the prepared text {folder} is damaged: prepared as {'/'.join(theirs)}, for another task or text"
             )
-        for name, expected in files.items():
+        for name, expected in manifest["files"].items():
             path = folder / name
             if not path.is_file():
                 raise DamagedError(f"the prepared text {folder} is damaged: {name} is not there")
@@ -100,9 +102,18 @@ class Prepared:
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
-        """The vocabulary learnt from the training split."""
+        """The vocabulary learnt from the training split. Raises: DamagedError."""
         kept = self.manifest["tokenizer"]
-        return load_tokenizer(kept["kind"], (self.folder / kept["file"]).read_bytes())
+        try:
+            tokenizer = load_tokenizer(kept["kind"], (self.folder / kept["file"]).read_bytes())
+        except ValueError as error:
+            raise self._damaged(kept["file"], str(error)) from None
+        if (tokenizer.size, tokenizer.digest) != (kept["size"], kept["digest"]):
+            raise self._damaged(kept["file"], "another vocabulary than the text was coded with")
+        return tokenizer
+
+    def _damaged(self, name: str, words: str) -> DamagedError:
+        return DamagedError(f"the prepared text {self.folder} is damaged: {name} is {words}")
 
     @cached_property
     def digest(self) -> str:
@@ -111,20 +122,36 @@ class Prepared:
         return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:16]
 
     def array(self, split: str, part: str) -> np.ndarray:
-        """One memory-mapped array of a split."""
+        """One memory-mapped array of a split. Raises: ValueError for another split, DamagedError."""
         if split not in self.splits:
             raise ValueError(f"task {self.task.name} has no split {split}: it has {', '.join(self.splits)}")
         if (split, part) not in self._arrays:
-            self._arrays[split, part] = np.load(self.folder / f"{split}.{part}.npy", mmap_mode="r")
+            self._arrays[split, part] = self._mapped(f"{split}.{part}.npy")
         return self._arrays[split, part]
+
+    def _mapped(self, name: str) -> np.ndarray:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")  # numpy mends heads that Python 2 may have written, and says so
+                array = np.load(self.folder / name, mmap_mode="r")
+        except (OSError, MemoryError):
+            raise
+        except Exception as error:  # numpy reads the head of a file as Python, and raises whatever that does
+            raise self._damaged(name, f"no array ({type(error).__name__})") from None
+        if not isinstance(array, np.ndarray) or array.ndim != 1 or array.dtype.kind not in "iu":
+            raise self._damaged(name, "no row of whole numbers")
+        return array
 
     def stream(self, split: str) -> np.ndarray:
         """Token ids of a language-modelling split, bos first."""
         return self.array(split, "text")
 
     def side(self, split: str, side: str) -> tuple[np.ndarray, np.ndarray]:
-        """Flat ids and offsets (one more than sentences) of one side of a split of sentences."""
-        return self.array(split, side), self.array(split, f"{side}_offsets")
+        """Flat ids and offsets (one more than sentences) of one side of a split of sentences. Raises: DamagedError."""
+        flat, offsets = self.array(split, side), self.array(split, f"{side}_offsets")
+        if len(offsets) == 0 or offsets[0] != 0 or offsets[-1] != len(flat) or (offsets[1:] < offsets[:-1]).any():
+            raise self._damaged(f"{split}.{side}_offsets.npy", "no way to cut its text into sentences")
+        return flat, offsets
 
     @property
     def classes(self) -> list[str]:
@@ -138,7 +165,9 @@ class Prepared:
     def lengths(self, split: str) -> np.ndarray:
         """[pairs, 2]: tokens of source and target, each with its eos; [sentences, 1]: tokens with bos."""
         sides = ("source", "target") if self.kind == "translation" else ("text",)
-        offsets = [self.array(split, f"{side}_offsets") for side in sides]
+        offsets = [self.side(split, side)[1] for side in sides]
+        if len({len(side) for side in offsets}) > 1:
+            raise self._damaged(f"{split}.source_offsets.npy", "of another length than those of its target")
         return np.stack([np.diff(side.astype(np.int64)) for side in offsets], axis=1)
 
     def lines(self, split: str, side: str = "text") -> list[str]:
@@ -181,3 +210,32 @@ class Prepared:
     def _class_counts(self, split: str) -> dict[str, int]:
         counts = np.bincount(self.labels(split), minlength=len(self.classes)).tolist()
         return dict(zip(self.classes, counts, strict=True))
+
+
+# What a manifest holds, and of which type that is; `classes` stands there for classification alone.
+HOLDS = {
+    **dict.fromkeys(("task", "kind", "settings", "origin", "content"), str),
+    **dict.fromkeys(("tokenizer", "splits", "files", "duplicates"), dict),
+}
+TOKENIZER_HOLDS = {"kind": str, "file": str, "digest": str, "size": int}
+
+
+def _unlike_ours(manifest: dict[str, Any]) -> str | None:
+    """The key of a manifest of today's format that `build` has not written so. It could be forged, checksum and all."""
+    for key, kind in HOLDS.items():
+        if not isinstance(manifest.get(key), kind):
+            return key
+    files = manifest["files"]
+    for name, kept in files.items():
+        if Path(name).name != name or not isinstance(kept, dict) or not {"bytes", "sha256"} <= kept.keys():
+            return "files"
+    for key, kind in TOKENIZER_HOLDS.items():
+        if not isinstance(manifest["tokenizer"].get(key), kind):
+            return "tokenizer"
+    if manifest["tokenizer"]["file"] not in files:
+        return "tokenizer"
+    for counts in manifest["splits"].values():
+        if not isinstance(counts, dict) or not all(isinstance(number, int) for number in counts.values()):
+            return "splits"
+    classes = manifest.get("classes", [])
+    return None if isinstance(classes, list) and all(isinstance(name, str) for name in classes) else "classes"

@@ -211,12 +211,18 @@ class Bytes:
 
 
 def load_tokenizer(kind: str, saved: bytes) -> Tokenizer:
-    """The tokenizer whose `save()` gave these bytes."""
-    if kind == "sentencepiece":
-        return SentencePiece(saved)
-    if kind == "bytes":
-        return Bytes()
-    return {"characters": Characters, "words": Words}[kind](json.loads(saved)["symbols"])
+    """The tokenizer whose `save()` gave these bytes. Raises: ValueError where none did."""
+    try:
+        if kind == "sentencepiece":
+            return SentencePiece(saved)
+        if kind == "bytes":
+            return Bytes()
+        symbols = json.loads(saved)["symbols"]
+        if not isinstance(symbols, list) or not all(isinstance(symbol, str) for symbol in symbols):
+            raise TypeError("its symbols are no list of strings")
+        return {"characters": Characters, "words": Words}[kind](symbols)
+    except (RuntimeError, ValueError, KeyError, TypeError) as error:  # SentencePiece's are RuntimeErrors
+        raise ValueError(f"no saved tokenizer of kind {kind} ({type(error).__name__})") from None
 
 
 def train_tokenizer(config: TokenizerConfig, texts: Iterable[str]) -> Tokenizer:
