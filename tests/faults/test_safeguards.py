@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 ROOMS = ("ablations", "conf", "data", "hydra_plugins", "models", "scripts", "tests")
 
 
-def tests_in_a_copy(folder: Path, *tests: str) -> int:
+def outcome_of(folder: Path, *tests: str) -> int:
     """Exit code of these tests on a copy of the sources as they are in `folder`."""
     command = [sys.executable, "-m", "pytest", "-n", "0", "-x", "-p", "no:cacheprovider", *tests]
     return subprocess.run(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
@@ -42,11 +42,11 @@ def test_a_test_fails_without_it(safeguard, trials, request):
     copy = request.getfixturevalue("copy")
     file = copy / safeguard.file
     file.write_text(file.read_text().replace(safeguard.code, safeguard.without))
-    assert tests_in_a_copy(copy, safeguard.test) == 1
+    assert outcome_of(copy, safeguard.test) == 1
 
 
 def test_the_same_tests_pass_with_all_of_them(trials, request):
     if not trials.full:
         pytest.skip("in the long round")
     tests = dict.fromkeys(safeguard.test for safeguard in SAFEGUARDS)
-    assert tests_in_a_copy(request.getfixturevalue("copy"), *tests) == 0
+    assert outcome_of(request.getfixturevalue("copy"), *tests) == 0
