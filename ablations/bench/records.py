@@ -24,6 +24,7 @@ from ablations.bench.lines import draw
 from ablations.bench.report import Table
 from ablations.bench.setup import Setup
 from ablations.bench.timing import spread
+from ablations.record.file import text
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CELLS = (10, 100, 1000, 10_000)
@@ -89,7 +90,7 @@ def records(setup: Setup) -> Iterator[Table]:
 def made(count: int, start: int = 0) -> Iterator[dict]:
     """Five seeds of each setting, at learning rates of their own; all else from the study `shakespeare`, by turns."""
     real = sorted((ROOT / "results" / "records" / "shakespeare").glob("*-s0-*.json"))
-    templates = [json.loads(file.read_text(encoding="utf-8")) for file in real]
+    templates = [record.load(file) for file in real]
     for number in range(start, start + count):
         setting, seed = divmod(number, SEEDS)
         template, noise = templates[setting % len(templates)], random.Random(number)
@@ -118,7 +119,7 @@ def lay_out(entries: Iterator[dict], results: Path) -> None:
     for entry in entries:
         file = record.path(results, entry)
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(entry, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        file.write_text(text(entry), encoding="utf-8")
 
 
 def _ways(count: int, rounds: int) -> dict[str, list[Spent]]:

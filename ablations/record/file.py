@@ -2,12 +2,16 @@
 
 import json
 import math
+import os
 import re
+import stat
 from pathlib import Path
 from typing import Any
 
 from ablations.files import write_text
 from ablations.record.identity import identity, label, sign
+from ablations.record.parts import parsed
+from ablations.record.seal import seal, unseal
 
 SCHEMA = 1
 STATUSES = ("finished", "diverged", "failed")
@@ -41,15 +45,16 @@ def write(record: dict[str, Any], results: str | Path) -> Path:
     _check(record, target)
     lost: dict[str, str] = {}
     plain = {**_finite(record, "", lost), **({"non_finite": lost} if lost else {})}
-    write_text(target, _text(plain))
+    write_text(target, text(plain))
     for other in set(target.parent.parent.glob(f"*/*-{record['signature']}.json")) - {target}:
         study = {**load(other)["config"]["study"], "name": other.parent.name}
-        write_text(other, _text(copy_for(plain, study)))
+        write_text(other, text(copy_for(plain, study)))
     return target
 
 
-def _text(record: dict[str, Any]) -> str:
-    return json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+def text(record: dict[str, Any]) -> str:
+    """What its file holds. Raises ValueError for a number that is not finite."""
+    return seal(json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False))
 
 
 def _finite(value: Any, where: str, lost: dict[str, str]) -> Any:
@@ -70,16 +75,47 @@ def load(file: str | Path) -> dict[str, Any]:
 
 def load_signed(file: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """A record as `load` gives it, and the identity that its signature is made of."""
+    content = _content(Path(file))
     try:
-        record = json.loads(Path(file).read_text(encoding="utf-8"))
+        sound, broken = unseal(content), ""
+    except ValueError as error:
+        sound, broken = None, str(error)
+    try:
+        record = parsed((content.decode() if sound is None else sound).strip(" \n\r\t"))
     except (ValueError, RecursionError) as error:  # JSON or UTF-8, or brackets in thousands of brackets
         raise ValueError(f"{file} is not a readable record ({error}): restore it, or delete it and run again") from None
-    return record, _check(record, file)
-
-
-def _check(record: Any, file: str | Path) -> dict[str, Any]:
     if not isinstance(record, dict) or "schema" not in record:
         raise ValueError(f"{file} is not a record: move it out of the records folder")
+    check_schema(record, file)
+    if sound is None:
+        raise ValueError(f"{file} is damaged or was edited ({broken}): restore it, or delete it and run again")
+    found = _check(record, file)
+    if ending(Path(file).name) != record["signature"]:
+        raise ValueError(
+            f"{file} holds the run {record['signature']}, which its name must end in: "
+            f"let it end in -{record['signature']}.json, or delete it"
+        )
+    return record, found
+
+
+def _content(file: Path) -> bytes:
+    """Raises ValueError for what is no file, or none that can be read; FileNotFoundError where there is nothing."""
+    try:
+        if not stat.S_ISREG(file.stat().st_mode):  # a pipe would be waited for, a device read without end
+            raise ValueError(f"{file} is not a file: move it out of the records folder")
+        return file.read_bytes()
+    except OSError as error:
+        if not os.path.lexists(file):
+            raise
+        raise ValueError(f"{file} cannot be read ({error.strerror}): restore it, or delete it and run again") from None
+
+
+def ending(name: str) -> str:
+    """The signature that a record's file claims by its name."""
+    return name.removesuffix(".json").rpartition("-")[2]
+
+
+def _check(record: dict[str, Any], file: str | Path) -> dict[str, Any]:
     check_keys(record, file)
     try:
         found = identity(record["config"])
@@ -98,13 +134,18 @@ def _check(record: Any, file: str | Path) -> dict[str, Any]:
     return found
 
 
-def check_keys(record: dict[str, Any], file: str | Path) -> None:
-    """Raises ValueError unless a record, or as much of it as a brief keeps, has what every record has."""
+def check_schema(record: dict[str, Any], file: str | Path) -> None:
+    """Raises ValueError for a record of another version."""
     if record["schema"] != SCHEMA:
         raise ValueError(
             f"{file} has record schema {record['schema']}, this version reads {SCHEMA}: "
             "use the version that wrote it, or run again"
         )
+
+
+def check_keys(record: dict[str, Any], file: str | Path) -> None:
+    """Raises ValueError unless a record, or as much of it as a brief keeps, has what every record has."""
+    check_schema(record, file)
     if record.get("status") not in STATUSES:
         raise ValueError(f"{file} has status {record.get('status')!r}, not one of {', '.join(STATUSES)}: run again")
     keys = KEYS + (FINISHED_KEYS if record["status"] == "finished" else ())

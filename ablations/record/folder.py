@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ablations.record import index
-from ablations.record.file import check_study, copy_for, load
+from ablations.record.file import check_study, copy_for, ending, load
 
 Record = dict[str, Any]
 
@@ -30,7 +30,7 @@ def answers(results: str | Path, signatures: Collection[str], study: str) -> dic
     found: dict[str, tuple[Path, Record]] = {}
     for name in sorted(_folders(results), key=lambda name: (name != study, name)):
         for file, brief in index.read(results, name, endings=set(signatures) - found.keys()):
-            if brief["signature"] == index.ending(file) and brief["status"] != "failed":
+            if brief["signature"] == ending(file) and brief["status"] != "failed":
                 found.setdefault(brief["signature"], (Path(results) / "records" / name / file, brief))
     return found
 

@@ -15,6 +15,7 @@ import hashlib
 import io
 import json
 import os
+import stat
 import time
 from collections.abc import Collection
 from pathlib import Path
@@ -22,8 +23,9 @@ from typing import Any
 
 from ablations.files import whole_file
 from ablations.record import halves
-from ablations.record.file import check_keys, load_signed
+from ablations.record.file import check_keys, ending, load_signed
 from ablations.record.parts import Signer, cut, cut_config, encode, parsed, validations, without_seed
+from ablations.record.seal import unseal
 
 Record = dict[str, Any]
 Entry = tuple[int, dict[str, Any], dict[str, Any], str]  # line of what is common, config's seed, a run's own, as text
@@ -34,7 +36,8 @@ OWN = ("signature", "seed", "status", "reason", "training", "scores", "started",
 # A file may change twice within a step of the clock that stamps it: up to 2 s on some file systems. One that changed
 # so shortly before it was read is read again the next time.
 MOMENT = 2 * 10**9
-CODE = ("record/identity.py", "record/file.py", "record/parts.py", "record/index.py", "../data/config.py")
+ODD = [-1, 0, 0]
+CODE = ("identity.py", "seal.py", "file.py", "parts.py", "index.py", "../../data/config.py")
 
 
 def read(results: str | Path, study: str, endings: Collection[str] | None = None) -> list[tuple[str, Record]]:
@@ -47,6 +50,9 @@ def read(results: str | Path, study: str, endings: Collection[str] | None = None
     wanted = sorted(name for name in stamps if endings is None or ending(name) in endings)
     if not wanted:
         return []
+    for name in wanted:
+        if stamps[name] is ODD:
+            load_signed(folder / name)  # says what is wrong with it
     collecting = gc.isenabled()
     gc.disable()  # so many dicts, and none of them garbage: looking through them doubles the time
     try:
@@ -62,17 +68,19 @@ def read(results: str | Path, study: str, endings: Collection[str] | None = None
 
 
 def scan(folder: Path) -> dict[str, Stamp]:
-    """Name -> stamp of the records in a folder, without opening one."""
+    """Name -> stamp of the records in a folder, without opening one; ODD for what is no file."""
     if not folder.is_dir():
         return {}
     with os.scandir(folder) as entries:
-        found = [(entry.name, entry.stat()) for entry in entries if entry.name.endswith(".json")]
-    return {name: [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns] for name, stat in found}
+        return {entry.name: _stamp(entry) for entry in entries if entry.name.endswith(".json")}
 
 
-def ending(name: str) -> str:
-    """The signature that a record's file claims by its name."""
-    return name.removesuffix(".json").rpartition("-")[2]
+def _stamp(entry: os.DirEntry[str]) -> Stamp:
+    try:
+        found = entry.stat()
+    except OSError:  # a link to nowhere
+        return ODD
+    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns] if stat.S_ISREG(found.st_mode) else ODD
 
 
 class _Index:
@@ -171,9 +179,9 @@ class _Index:
                 self.alike[alike] = self._fold({**common, "config": plain, "signed": signer.identity}), signer
             number, signer = self.alike[alike]
             check_keys({**self.dicts[number], **apart}, file)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None  # whoever loads it knows what to say of it
-        if own["signature"] != signer.sign(seed):
+        if not own["signature"] == signer.sign(seed) == ending(str(file)):
             return None
         return number, {"seed": int(seed)}, own, text
 
@@ -224,7 +232,7 @@ class _Index:
 
 def _text(file: str) -> str:
     with io.FileIO(file) as opened:
-        return opened.readall().decode()
+        return unseal(opened.readall())
 
 
 def _object(parts: dict[str, str]) -> str:
@@ -252,7 +260,7 @@ def _read_lines(lines: list[str]) -> list[Any]:
 @functools.cache
 def _code() -> bytes:
     """Digest of what checks a record and says who it is: under other rules nothing that was found before holds."""
-    here = Path(__file__).resolve().parent.parent
+    here = Path(__file__).resolve().parent
     return hashlib.sha256(b"\0".join((here / name).read_bytes() for name in CODE)).hexdigest()[:16].encode()
 
 

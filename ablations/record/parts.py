@@ -15,9 +15,24 @@ from typing import Any
 from ablations.record.identity import identity
 
 INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,99})")
-read_at = json.JSONDecoder().raw_decode  # (text, place) -> value, place of its end
 canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode  # as `identity.sign`
 encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+
+
+def _refuse_constant(word: str) -> float:
+    raise ValueError(f"{word} is not a number")
+
+
+def _refuse_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of two values for one key, JSON's reader takes the last without a word."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands in it twice")
+    return found
+
+
+# (text) -> value, place of its end
+read_at = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_refuse_twins).raw_decode
 
 
 def cut(text: str) -> dict[str, str] | None:
@@ -58,7 +73,7 @@ def _pieces(text: str, begin: str, between: str, end: str) -> dict[str, str] | N
 
 
 def parsed(text: str) -> Any:
-    """What a piece says. Raises ValueError unless it is one value from its first letter to its last."""
+    """What a text says. Raises ValueError unless it is one value of JSON, which has no NaN, and each key once."""
     value, end = read_at(text)
     if end != len(text):
         raise ValueError("something in it ends too soon")

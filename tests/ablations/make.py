@@ -1,8 +1,11 @@
 """Small valid records, made by hand."""
 
 import copy
+from collections.abc import Callable
+from pathlib import Path
 
 from ablations import record as records
+from ablations.record.seal import seal, unseal
 
 SITE = {"name": "separate", "tie": "q-k-v", "map": "dense", "identity": "", "rank": None, "role_scale": False}
 SITE |= {"role_rank": None, "kv_heads": None, "storage": "fused"}
@@ -104,3 +107,10 @@ def make_record(strategy="shared", task="docs", seed=0, score=30.0, status="fini
         "scores": {"valid": copy.deepcopy(numbers), "test": numbers} if status == "finished" else {},
         "samples": [],
     }
+
+
+def rewrite(file: Path, change: Callable[[str], str]) -> str:
+    """Changes a record's text as somebody would who knows of its checksum, and returns the new one without it."""
+    text = change(unseal(file.read_bytes()))
+    file.write_bytes(seal(text).encode())
+    return text

@@ -13,7 +13,7 @@ import pytest
 from ablations import record as records
 from ablations import writers
 from ablations.record import index
-from tests.ablations.make import make_record
+from tests.ablations.make import make_record, rewrite
 
 ROOT = Path(__file__).resolve().parents[2]
 LONG = ("curve", "samples", "analyses")
@@ -92,8 +92,8 @@ def replaced(file: Path) -> None:
 
 def edited(file: Path) -> None:
     """As long as before, and dated as before."""
-    before, text = file.stat(), file.read_text()
-    file.write_text(text.replace('"token_perplexity": 31.0', '"token_perplexity": 99.0'))
+    before = file.stat()
+    rewrite(file, lambda text: text.replace('"token_perplexity": 31.0', '"token_perplexity": 99.0'))
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert file.stat().st_size == before.st_size and file.stat().st_mtime_ns == before.st_mtime_ns
 
@@ -121,7 +121,7 @@ def test_a_deleted_a_renamed_and_a_damaged_record_are_noticed(study):
     third.unlink()
     shutil.copy(renamed, folder / f"copy-{renamed.name}")
     assert len(records.briefs(study, "demo")) == 1, "records merge by copying"
-    renamed.write_text(renamed.read_text().replace('"parameters": 50000', '"parameters": 50001'))
+    rewrite(renamed, lambda text: text.replace('"parameters": 50000', '"parameters": 50001'))
     with pytest.raises(ValueError, match="differ"):
         records.briefs(study, "demo")
 

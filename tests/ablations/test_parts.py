@@ -11,7 +11,8 @@ from ablations import record as records
 from ablations.record import index
 from ablations.record.file import load_signed
 from ablations.record.parts import Signer, cut, cut_config, validations, without_seed
-from tests.ablations.make import make_config, make_record
+from ablations.record.seal import seal, unseal
+from tests.ablations.make import make_config, make_record, rewrite
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMITTED = sorted((ROOT / "results" / "records").glob("*/*-s0-*.json"))
@@ -41,7 +42,7 @@ def test_every_committed_record_is_cut_and_says_the_same(tmp_path):
 
 def test_the_parts_of_a_text_are_those_of_the_record(tmp_path):
     record = make_record() | {"samples": [{"text": 'a ",\n "status": "x" }\n'}], "nested": {"status": {"status": [1]}}}
-    text = records.write(record, tmp_path).read_text()
+    text = unseal(records.write(record, tmp_path).read_bytes())
     parts = cut(text)
     assert parts is not None and {key: json.loads(part) for key, part in parts.items()} == json.loads(text)
     sections = cut_config(parts["config"])
@@ -68,8 +69,8 @@ def test_configs_that_differ_in_their_seed_are_alike_without_it(place):
 def test_a_seed_in_another_place_is_not_the_seed(tmp_path, which):
     """Without the lines of their seeds both configs read the same."""
     files = [records.write(make_record(seed=seed), tmp_path) for seed in (0, 1)]
-    line, text = f'\n  "seed": {which},', files[which].read_text()
-    files[which].write_text(text.replace(line, "").replace('\n  "task": {', '\n  "task": {' + line))
+    line = f'\n  "seed": {which},'
+    rewrite(files[which], lambda text: text.replace(line, "").replace('\n  "task": {', '\n  "task": {' + line))
     with pytest.raises(ValueError, match="its config gives") as refusal:
         records.load(files[which])
     with pytest.raises(ValueError) as other:
@@ -104,7 +105,7 @@ def test_validations_are_those_of_the_curve_that_can_be_drawn():
 def test_another_layout_is_the_same_record(tmp_path, change):
     file = records.write(make_record(), tmp_path)
     before = records.briefs(tmp_path, "demo")
-    file.write_text(change(file.read_text()))
+    rewrite(file, change)
     assert records.briefs(tmp_path, "demo") == before
 
 
@@ -122,9 +123,8 @@ def test_another_layout_is_the_same_record(tmp_path, change):
 )
 def test_damage_is_refused_in_the_words_of_who_loads_it(tmp_path, damage, reason):
     file = records.write(make_record(), tmp_path)
-    text = file.read_text()
-    assert damage(text) != text
-    file.write_text(damage(text))
+    text = unseal(file.read_bytes())
+    assert rewrite(file, damage) != text
     if "more" in damage(text):
         assert records.briefs(tmp_path, "demo")[0]["scores"] == {}
         return
@@ -154,7 +154,7 @@ def test_parts_that_another_record_has_under_another_name_are_not_mistaken(tmp_p
 def test_points_of_a_curve_may_hold_anything(tmp_path, point, indent):
     file = records.write(make_record(), tmp_path)
     text = json.dumps({"curve": [point] * 2}, indent=indent)[1:-1].strip()
-    file.write_text(file.read_text().replace('"curve": []', text))
+    rewrite(file, lambda whole: whole.replace('"curve": []', text))
     assert records.briefs(tmp_path, "demo")[0]["validations"] == [[1, 2.0]] * 2
 
 
@@ -257,10 +257,11 @@ def test_briefs_are_those_of_whole_records_in_any_layout(tmp_path, monkeypatch, 
     monkeypatch.setattr(index, "load_signed", lambda file: loaded.append(file) or load_signed(file))
     refused, count = 0, 80
     for number in range(count):
-        text = laid_out(any_record(chance), chance, odd, shuffled) + "\n"
-        file = tmp_path / str(number) / "records" / "demo" / "one.json"
+        record = any_record(chance)
+        text = laid_out(record, chance, odd, shuffled) + "\n"
+        file = tmp_path / str(number) / "records" / "demo" / f"one-{record['signature']}.json"
         file.parent.mkdir(parents=True)
-        file.write_text(damaged(text, chance) if harm else text, newline="")
+        file.write_bytes(seal(damaged(text, chance) if harm else text).encode())
         try:
             whole = records.load(file)
         except ValueError as error:

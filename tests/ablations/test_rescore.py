@@ -12,6 +12,7 @@ from ablations import record
 from ablations.compose import CONF
 from ablations.rescore import rescore
 from tests.ablations.cells import do
+from tests.ablations.make import rewrite
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -130,7 +131,7 @@ def copied(finished: Path, tmp_path: Path) -> Path:
 
 
 def change(file: Path, **entries: object) -> None:
-    file.write_text(json.dumps({**json.loads(file.read_text()), **entries}))
+    rewrite(file, lambda text: json.dumps({**json.loads(text), **entries}))
 
 
 def no_weights(file: Path) -> None:
