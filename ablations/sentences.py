@@ -108,7 +108,7 @@ def unknown_argument(argument: str, flags: Iterable[str]) -> str:
 
 def _unreadable(override: str) -> str:
     if "=" not in override and re.fullmatch(r"[\w.@/]+", override):
-        meant = [f"{path.parent.name}={override}" for path in sorted(CONF.glob(f"*/{override}.yaml"))]
+        meant = [f"{group}={override}" for group in _groups_with(override)]
         hint = f": did you mean {meant[0]!r}?" if len(meant) == 1 else ": write key=value without spaces around the ="
         return f"cannot read {override!r}{hint}"
     for pattern, words in UNREADABLE.items():
@@ -122,15 +122,24 @@ def _unknown_file(error: MissingConfigException) -> str:
     file = error.missing_cfg_file or ""
     if not file:
         return f"no configuration there: {first_line(error)}"
-    group, _, name = file.partition("/") if (CONF / file.partition("/")[0]).is_dir() else file.rpartition("/")
-    options = error.options or sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+    group, _, name = file.partition("/") if file.partition("/")[0] in _groups() else file.rpartition("/")
+    options = error.options or sorted(path.stem for path in CONF.glob("*/*.yaml") if path.parent.name == group)
     near = did_you_mean(Path(name).stem, options)
-    elsewhere = [path.parent.name for path in sorted(CONF.glob(f"*/{name}.yaml"))] if name and not near else []
+    elsewhere = _groups_with(name) if not near else []
     if elsewhere:
         return f"unknown {group} {name!r}: did you mean {elsewhere[0]}={name}?"
     listed = near and len(options) > FEW
     known = f"`python train.py --help` lists all {len(options)}" if listed else f"known: {', '.join(options)}"
     return f"unknown {group or 'file'} {name!r}{near} ({known})"
+
+
+def _groups() -> list[str]:
+    return sorted(path.name for path in CONF.iterdir() if path.is_dir())
+
+
+def _groups_with(name: str) -> list[str]:
+    """The groups that have a file of this name, which may be no name that a file could have."""
+    return sorted(path.parent.name for path in CONF.glob("*/*.yaml") if path.stem == name)
 
 
 def _composition(error: BaseException) -> str:
@@ -144,8 +153,8 @@ def _composition(error: BaseException) -> str:
     if match := re.search(r"Could not delete from config\. '(.+)' does not exist", message):
         return _unknown_key(match[1])
     if match := re.search(r"config group '(.+)' does not exist", message):
-        groups = sorted(path.name for path in CONF.iterdir() if path.is_dir())
-        return f"unknown group {match[1]!r}{did_you_mean(match[1], groups)} (`python train.py --help` lists the groups)"
+        near = did_you_mean(match[1], _groups())
+        return f"unknown group {match[1]!r}{near} (`python train.py --help` lists the groups)"
     if match := re.search(r"Could not override '(.+)'", message):
         if cause is not None and cause.object_type_str == "dict":
             added = re.search(r"use (\+.+)", message)
