@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from ablations import record, run
-from ablations.compose import compose
+from ablations.compose import cells, compose
 from ablations.errors import sentence
 
 FORKS = multiprocessing.get_context("forkserver")
@@ -29,7 +29,7 @@ CHANGES = ("os.rename", "os.remove", "os.mkdir", "os.truncate", "os.link", "os.s
 
 
 def start(words: Sequence[str], **how: Any) -> ForkServerProcess:
-    """A process that does what `python train.py <words>` would; `how`: see `_do`."""
+    """A process that does what `python train.py -m <words>` would, all runs at once; `how`: see `_do`."""
     process = FORKS.Process(target=_do, args=(list(words),), kwargs=how)
     process.start()
     return process
@@ -48,7 +48,7 @@ def finish(words: Sequence[str], **how: Any) -> int:
 def _do(
     words: list[str], said: Path, die_at: int | str | None = None, count: Path | None = None, most: int | None = None
 ):
-    """What `python train.py <words>` does, and dies of.
+    """What `python train.py -m <words>` does, and dies of.
 
     `said` takes what it prints. It kills itself at its change to a file number `die_at`, the first is 1, or at the
     first one that looks like that; `count` takes how many there were. `most`: bytes that a file may have; the
@@ -63,7 +63,10 @@ def _do(
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
     changes = _count(die_at, said)
     try:
-        run.run(compose(words), words)
+        outcomes = run.run_together([run.Asked(compose(cell), cell) for cell in cells(words)])
+        for error in outcomes:
+            if isinstance(error, Exception):
+                raise error
     except Exception as error:
         told = sentence(error)
         if told is None:
@@ -92,20 +95,24 @@ def _count(die_at: int | str | None, said: Path) -> list[int]:
     return changes
 
 
-def outcome(results: Path) -> dict[str, Any]:
-    """All that a run leaves, without what a clock or a folder says."""
-    [found] = record.load_all(results)
-    [folder] = (results / "work").glob("*/")
+def outcome(results: Path) -> dict[int, dict[str, Any]]:
+    """Seed -> all that its run leaves, without what a clock or a folder says."""
+    return {found["seed"]: _left(found, results / "work" / found["signature"]) for found in record.load_all(results)}
+
+
+def _left(found: dict[str, Any], folder: Path) -> dict[str, Any]:
     for key in ("started", "finished", "seconds", "overrides", "command", "decoding", "code", "checksum"):
         found.pop(key, None)
     del found["config"]["paths"]
-    timed = ("seconds", "tokens_per_second")
-    strip = lambda line: {key: value for key, value in line.items() if key not in timed}  # noqa: E731
-    found["training"] = strip(found["training"])
-    found["curve"] = [strip(line) for line in found["curve"]]
-    lines = [strip(json.loads(line)) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    found["training"] = _timeless(found["training"])
+    found["curve"] = [_timeless(line) for line in found["curve"]]
+    lines = [_timeless(json.loads(line)) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     weights = torch.load(folder / "model.pt", weights_only=True)["model"]
     digests = {name: hashlib.sha256(value.numpy().tobytes()).hexdigest() for name, value in weights.items()}
     texts = {file.name: file.read_text() for file in folder.glob("hypotheses.*")}
     left = sorted(file.name for file in folder.iterdir() if file.name not in texts)
     return {"record": found, "lines": lines, "weights": digests, "texts": texts, "left": left}
+
+
+def _timeless(line: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in line.items() if key not in ("seconds", "tokens_per_second")}

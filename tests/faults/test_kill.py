@@ -152,3 +152,29 @@ def test_what_is_left_of_a_run_on_record_goes_when_it_is_asked_for(cache, tmp_pa
     assert finish(asked_for, said=said, die_at=r"os.remove .*/checkpoint-24.pt") == -signal.SIGKILL
     assert finish(asked_for, said=said) == 0 and "not trained again" in said.read_text()
     assert not list(tmp_path.glob("results/work/*/checkpoint*"))
+
+
+@pytest.mark.fault("kill -9 at a random moment of a stack of runs")
+def test_a_stack_killed_at_random_moments(cache, tmp_path, trials):
+    """Each of its runs has a checkpoint of its own: killed between two of them, they go on from different steps."""
+    stack, said = ("seed=0,1,2", "trainer.stack=3", "trainer.select=last"), tmp_path / "said"
+    assert finish(words(cache, tmp_path / "whole", "fp32", *stack), said=said) == 0
+    whole = outcome(tmp_path / "whole")
+    assert len(whole) == 3
+    for number in trials(full=20, quick=1):
+        asked_for = words(cache, tmp_path / str(number), "fp32", *stack)
+        place = f"os.rename .*checkpoint-{trials.random.choice([7, 10, 14, 20, 21, 24])}.pt"
+        assert finish(asked_for, said=said, die_at=place) == -signal.SIGKILL
+        assert finish(asked_for, said=said) == 0, said.read_text()
+        assert close(outcome(tmp_path / str(number)), whole)
+
+
+def close(ours: dict, theirs: dict) -> bool:
+    """Within rounding: runs that go on from different steps do so one by one, which adds up in another order."""
+    return ours.keys() == theirs.keys() and all(
+        ours[seed]["left"] == theirs[seed]["left"]
+        and [line["step"] for line in ours[seed]["lines"]] == [line["step"] for line in theirs[seed]["lines"]]
+        and ours[seed]["record"]["scores"]["valid"]["nll"]
+        == pytest.approx(theirs[seed]["record"]["scores"]["valid"]["nll"], rel=1e-5)
+        for seed in ours
+    )
