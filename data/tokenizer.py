@@ -272,9 +272,10 @@ def _train_sentencepiece(config: TokenizerConfig, texts: Iterable[str]) -> Sente
 
     assert config.vocab_size is not None
     model = io.BytesIO()
+    raised: list[BaseException] = []  # by the text: SentencePiece makes a RuntimeError of whatever it is
     try:
         sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=_training_lines(texts),
+            sentence_iterator=_training_lines(texts, raised),
             model_writer=model,
             model_type=config.model,
             vocab_size=config.vocab_size,
@@ -291,6 +292,8 @@ def _train_sentencepiece(config: TokenizerConfig, texts: Iterable[str]) -> Sente
             minloglevel=2,
         )
     except RuntimeError as error:
+        if raised:
+            raise raised[0] from None
         if largest := re.search(r"set it to a value <= (\d+)", str(error)):
             raise ValueError(_too_large(config.vocab_size, int(largest[1]))) from None
         if smallest := re.search(r"smaller than required_chars\. \d+ vs (\d+)", str(error)):
@@ -305,8 +308,12 @@ def _train_sentencepiece(config: TokenizerConfig, texts: Iterable[str]) -> Sente
 LONGEST_LINE = 10_000  # characters shown to SentencePiece's trainer at once
 
 
-def _training_lines(texts: Iterable[str]) -> Iterator[str]:
-    for text in texts:
-        for line in text.split("\n"):
-            for start in range(0, len(line), LONGEST_LINE):
-                yield line[start : start + LONGEST_LINE]
+def _training_lines(texts: Iterable[str], raised: list[BaseException]) -> Iterator[str]:
+    try:
+        for text in texts:
+            for line in text.split("\n"):
+                for start in range(0, len(line), LONGEST_LINE):
+                    yield line[start : start + LONGEST_LINE]
+    except BaseException as error:  # also what a signal's handler raises
+        raised.append(error)
+        raise

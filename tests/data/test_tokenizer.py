@@ -116,3 +116,16 @@ def test_long_lines_teach_too() -> None:
     tokenizer = train_tokenizer(TokenizerConfig("sentencepiece", vocab_size=310), [line])
     assert len(tokenizer.encode("antidisestablishmentarianism")) < 10
     assert len(tokenizer.encode("xylophone")) < 5
+
+
+@pytest.mark.parametrize("error", [OSError("the disk"), SystemExit(143), KeyboardInterrupt()])
+def test_what_goes_wrong_while_the_text_is_read_is_not_hidden(error):
+    """SentencePiece would make a RuntimeError of it, also of being told to stop."""
+
+    def texts():
+        yield "some text\n" * 100
+        raise error
+
+    with pytest.raises(type(error)) as told:
+        train_tokenizer(TokenizerConfig(vocab_size=300), texts())
+    assert told.value is error
