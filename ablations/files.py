@@ -23,13 +23,19 @@ def whole_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     encoding, newline = (None, None) if "b" in mode else ("utf-8", "\n")
     try:
         with names_file(path), temporary.open(mode, encoding=encoding, newline=newline) as file:
-            yield file
+            try:
+                yield file
+            except RuntimeError as error:
+                if isinstance(error.__context__, OSError):  # torch.save ends its archive all the same, and breaks there
+                    raise error.__context__ from None
+                raise
             file.flush()
             os.fsync(file.fileno())
-        try:
-            temporary.replace(path)
-        except FileNotFoundError:
-            raise FileNotFoundError(errno.ENOENT, "its folder was removed while it was written", str(path)) from None
+        temporary.replace(path)
+    except FileNotFoundError as error:
+        if error.filename != str(temporary):
+            raise
+        raise FileNotFoundError(errno.ENOENT, "its folder was removed while it was written", str(path)) from None
     finally:
         temporary.unlink(missing_ok=True)
 
