@@ -26,7 +26,7 @@ SOURCES := $(shell find ablations conf data hydra_plugins models scripts tests -
 
 setup: .venv/ready
 
-.venv/ready: requirements.txt requirements-dev.txt requirements-dashboard.txt
+.venv/ready: requirements.txt requirements-dev.txt requirements-dashboard.txt requirements-faults.txt
 	@test -n "$(PYTHON)" || { echo "error: Python 3.11 or 3.12 is needed: install it, or say make PYTHON=/path/to/python3.12"; exit 1; }
 	$(PYTHON) -m venv .venv
 	@echo "installing requirements-dev.txt from $(or $(WHEELHOUSE),the network)"

@@ -21,3 +21,8 @@ class Trials:
             self.tries += 1
             yield number
             self.survived += 1
+
+    def add(self, tries: int, survived: int) -> None:
+        """Tries that were counted elsewhere, in another process for instance."""
+        self.tries += tries
+        self.survived += survived
