@@ -38,9 +38,10 @@ def launch(cells: Sequence[Cell]) -> None:
             "torchrun takes one run at a time: for a sweep of runs of several processes leave it out and take "
             f"cluster=joblib cluster.processes={os.environ['WORLD_SIZE']}"
         )
+    digests = _text_digests(cells)  # of a large text for hours, in which others may launch
     with ExitStack() as until_the_end:
         with _alone(results):
-            todo = _todo(cells)
+            todo = _todo(cells, digests)
             if not todo:
                 return
             freezer = Freezer()
@@ -98,9 +99,8 @@ def _alone(results: Path) -> Iterator[None]:
     raise ValueError(f"another launch is at work in {results}: try again when it has handed out its runs")
 
 
-def _todo(cells: Sequence[Cell]) -> list[Cell]:
+def _todo(cells: Sequence[Cell], digests: dict[str, str]) -> list[Cell]:
     done = finished(cells)
-    digests = _text_digests(cells)
     for cell in cells:
         if cell.signature in done:
             with cell_named(cell.overrides):
