@@ -9,6 +9,8 @@ import hashlib
 import math
 import re
 import sys
+import warnings
+import zipfile
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,6 +21,7 @@ from ablations.files import whole_file
 FORMAT = 3
 KEPT = 2
 BLOCK = 1 << 20  # bytes
+ARCHIVE = b"PK\x03\x04"  # how a zip file begins
 
 
 class UnusableError(ValueError):
@@ -100,7 +103,12 @@ def _read(path: Path, signature: str) -> dict[str, Any]:
             raise UnusableError(f"{path} is damaged, its checksum does not fit")
         file.seek(0)
         try:
-            state = torch.load(file, map_location="cpu", weights_only=True)
+            if file.read(len(ARCHIVE)) != ARCHIVE:  # torch would read it as what it wrote before 1.6, at any length
+                raise zipfile.BadZipFile
+            file.seek(0)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of a pickle that is not as torch writes it
+                state = torch.load(file, map_location="cpu", weights_only=True)
         except Exception as error:
             if isinstance(error, OSError | MemoryError) or "can't allocate memory" in str(error):
                 raise  # the file may be as good as ever

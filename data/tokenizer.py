@@ -62,6 +62,8 @@ class SentencePiece:
     def __init__(self, model: bytes):
         import sentencepiece
 
+        if not model:  # SentencePiece would take that for no model yet, and print its complaints
+            raise ValueError("an empty file")
         self._model = model
         self.digest = hashlib.sha256(model).hexdigest()
         self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)

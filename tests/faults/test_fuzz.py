@@ -46,6 +46,12 @@ FOUND: dict[str, list[tuple]] = {
     "corpora": [],
     "cache": [],
 }
+RULES = settings(
+    database=None,
+    deadline=None,
+    phases=[Phase.explicit, Phase.generate, Phase.shrink],
+    suppress_health_check=list(HealthCheck),
+)
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -64,24 +70,19 @@ def test_inputs_that_hypothesis_makes(name, trials):
 def feed(name: str, folder: Path, inputs: int, first: int, count: Count) -> None:
     target, watch = TARGETS[name](folder), Watched(folder)
     watch.limit_memory()
-    rules = settings(
-        database=None,
-        deadline=None,
-        phases=[Phase.explicit, Phase.generate, Phase.shrink],
-        suppress_health_check=list(HealthCheck),
-    )
-
-    def one(made: tuple) -> None:
-        try:
-            count.add(watch(lambda: target.read(*made)))
-        except Lost as lost:
-            raise AssertionError(lost) from lost.__cause__
-
-    fed = given(STRATEGIES[name](target))(one)
-    for made in FOUND[name]:
-        fed = example(made)(fed)
+    inputs_of = STRATEGIES[name](target)
     while (left := inputs - count.get()[0]) > 0:
-        seed(first)(settings(rules, max_examples=min(left, AT_ONCE))(fed))()
+
+        def one(made: tuple) -> None:
+            try:
+                count.add(watch(lambda: target.read(*made)))
+            except Lost as lost:
+                raise AssertionError(lost) from lost.__cause__
+
+        fed = given(inputs_of)(one)
+        for made in FOUND[name]:
+            fed = example(made)(fed)
+        seed(first)(settings(RULES, max_examples=min(left, AT_ONCE))(fed))()
         first += 1
 
 

@@ -129,7 +129,6 @@ GADGETS = (
     _call("collections", "OrderedDict", "x"),
     _call("torch", "device", "cuda:7"),
     _call("torch", "Size", "x"),
-    _call("builtins", "bytearray", "9" * 12),
     _call("_codecs", "encode", "x"),
     b"ctorch._utils\n_rebuild_parameter\n)R",
     b"ctorch\nFloatStorage\n",
