@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +12,8 @@ from ablations.track.outcome import Outcome, public, tags, title
 from ablations.track.tracker import FILE, Line, first_line, warn
 
 TIMEOUT = 3.0  # seconds to reach W&B; its own 90 would hold up training on a machine without a network
+# Seconds to send at the end what still waits: a network lost on the way must not keep a finished run; the file stays.
+FINISH = 60
 # Metric -> its x axis, and what the run's summary keeps of it.
 METRICS = {
     "step": (None, "max"),
@@ -36,7 +39,8 @@ class WandbRun:
     def log(self, line: Line) -> None:
         """Under W&B's own step too, which takes no step twice."""
         if line["step"] >= self._first:
-            self._run.log(line, step=line["step"])
+            with _buried():
+                self._run.log(line, step=line["step"])
             self._next = line["step"] + 1
 
     def show(self, outcome: Outcome) -> None:
@@ -57,7 +61,22 @@ class WandbRun:
 
     def close(self, failed: bool) -> None:
         """Waits for what is still to send, a minute at most; the rest stays in the run's folder."""
-        self._run.finish(exit_code=int(failed))
+        with _buried():
+            self._run.finish(exit_code=int(failed))
+
+
+@contextlib.contextmanager
+def _buried() -> Iterator[None]:
+    """Where W&B's own process has died, what it would find out when ours exits, with a traceback, is done at once."""
+    try:
+        yield
+    except Exception as error:
+        import wandb
+
+        if isinstance(error, ConnectionError) or type(error).__name__ == "HandleAbandonedError":
+            with contextlib.suppress(Exception):
+                wandb.teardown()
+        raise
 
 
 def start(tracking: TrackingConfig, record: dict[str, Any], folder: Path, last: int) -> WandbRun | None:
@@ -125,7 +144,7 @@ def _init(mode: Literal["online", "offline"], identity: dict[str, Any]) -> Any:
     # Console capture is off: it would fight with the progress bar.
     settings = wandb.Settings(
         init_timeout=TIMEOUT,
-        finish_timeout=60,  # a network lost on the way must not keep a finished run waiting; the file stays
+        finish_timeout=FINISH,
         x_transaction_log_flush_interval=1,
         console="off",
         silent=True,

@@ -1,4 +1,4 @@
-"""The offline files of W&B, read back by its own inspector."""
+"""The files of W&B, read back by its own inspector."""
 
 import json
 import subprocess
@@ -7,9 +7,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 
-def in_wandb(folder: Path) -> SimpleNamespace:
+def in_wandb(folder: Path, kind: str = "offline-run") -> SimpleNamespace:
     """What lies in a run's folder: all `entries`, `run` (its header), `history`, `summary`, the folder `files`."""
-    (file,) = folder.glob("wandb/offline-run-*/*.wandb")
+    (file,) = folder.glob(f"wandb/{kind}-*/*.wandb")
     command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(file)]
     text = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
     entries = [json.loads(line) for line in text.splitlines()]
