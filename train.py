@@ -16,7 +16,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from ablations.compose import CONF, compose, from_hydra
+from ablations.compose import CONF, compose, from_hydra, refuse_flags, values_alone
 from ablations.config import RunConfig, check
 from ablations.errors import one_run, shell
 from ablations.help import help_text
@@ -27,7 +27,9 @@ def main() -> None:
     """A single run is composed here: Hydra's `main` composes twice, first to see whether it is asked for a sweep."""
     words = sys.argv[1:]
     if any(re.match(r"-|[+~]*(hydra|study)\b", word) for word in words):
-        train()
+        refuse_flags(words)
+        with values_alone():
+            train()
     else:
         with one_run():
             one(compose(words, print), words)

@@ -3,6 +3,7 @@
 Besides train.py, errors.py and the sweeper in hydra_plugins/ this is the only place that knows Hydra.
 """
 
+import argparse
 import functools
 import itertools
 import json
@@ -10,18 +11,22 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields, is_dataclass, replace
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import hydra
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.utils import get_args_parser
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
+from hydra.plugins.config_source import ConfigSource
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ablations.config import MATCHES, RunConfig
 from ablations.files import CONF
+from ablations.harmless import refuse_code, refuse_package
 from models.projections.choice import did_you_mean, one_of
 from models.projections.config import ProjectionConfig
 
@@ -191,8 +196,50 @@ def _hydra() -> Iterator[None]:
     if GlobalHydra.instance().is_initialized():
         yield
     else:
-        with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        with values_alone(), hydra.initialize_config_dir(str(CONF), version_base="1.3"):
             yield
+
+
+def refuse_flags(words: Sequence[str]) -> None:
+    """Raises ValueError for flags with which Hydra runs what a file or a package says."""
+    parser = get_args_parser()
+    parser.error = _not_now
+    try:
+        given, _ = parser.parse_known_args(list(words))
+    except argparse.ArgumentError:
+        return  # Hydra refuses it, too
+    if given.experimental_rerun is not None:
+        raise ValueError("--experimental-rerun would run a pickle: type the command again, a run goes on by itself")
+
+
+def _not_now(message: str) -> NoReturn:
+    raise argparse.ArgumentError(None, message)
+
+
+@contextmanager
+def values_alone() -> Iterator[None]:
+    """Inside, whatever Hydra composes is looked at before Hydra makes objects of it (`harmless.refuse_code`).
+
+    Hydra has no place of its own for that: callbacks, logging and plugins are made before a `main` is called. Composing
+    beforehand what it will compose would mean to follow its flags one by one, and to be right about each.
+    """
+    composed, opened = ConfigLoaderImpl.load_configuration, ConfigSource.__init__
+
+    def load_configuration(*args: Any, **kwargs: Any) -> DictConfig:
+        cfg = composed(*args, **kwargs)
+        refuse_code(cast(dict, OmegaConf.to_container(cfg, resolve=False)))
+        return cfg
+
+    def open_source(self: ConfigSource, provider: str, path: str) -> None:
+        refuse_package(path)
+        opened(self, provider, path)
+
+    ConfigLoaderImpl.load_configuration = load_configuration
+    ConfigSource.__init__ = open_source
+    try:
+        yield
+    finally:
+        ConfigLoaderImpl.load_configuration, ConfigSource.__init__ = composed, opened
 
 
 def _refuse_unread(cfg: DictConfig, prefix: str = "") -> None:

@@ -10,7 +10,7 @@ from omegaconf import II
 
 from ablations.record.identity import SITES
 from ablations.sweep.config import ClusterConfig
-from data.config import TaskConfig
+from data.config import PLAIN, TaskConfig
 from models.config import ModelConfig, PositionConfig, SitesConfig
 from models.projections.choice import one_of
 from models.projections.config import ProjectionConfig
@@ -289,5 +289,7 @@ def _number(
 
 def _plain(key: str, name: str) -> None:
     """Names become names of folders and rows."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
-        raise ValueError(f"{key}={name!r} must be of letters, digits and . _ - alone, and start with a letter or digit")
+    if not re.fullmatch(PLAIN, name):
+        raise ValueError(
+            f"{key}={name!r} must be of letters, digits and . _ - alone, 100 at most, and start with a letter or digit"
+        )

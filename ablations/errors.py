@@ -86,11 +86,13 @@ def tell(words: str) -> None:
 
     A mistake that all make ends them all: torchrun stops the others as soon as one is gone.
     """
+    from ablations.secrets import hidden
+
     rank = os.environ.get("RANK", "0")
     if rank != "0":
         time.sleep(PATIENCE)
         words = f"process {rank}: {words}"
-    print(f"error: {words}", file=sys.stderr, flush=True)
+    print(f"error: {hidden(words)}", file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -24,6 +24,9 @@ def rescore(
     entry = record.load(file)
     if entry["status"] != "finished":
         raise ValueError(f"{file} is of a run that {entry['status']}: there are no weights to score")
+    for name in changes:
+        if f"evaluation.{name}" in record.UNUSED[entry["kind"]]:
+            raise ValueError(f"--{name.replace('_', '-')} changes nothing for {entry['kind']}: leave it out")
     config = from_plain(entry["config"])
     config.evaluation = type(config.evaluation)(**{**vars(config.evaluation), **changes})
     config.paths.corpora = corpora or config.paths.corpora
@@ -31,6 +34,7 @@ def rescore(
     check(config)
     results = file.resolve().parent.parent.parent  # <results>/records/<study>/<run>.json
     folder = results / "work" / entry["signature"]
+    record.refuse_link(folder)
     saved = checkpoint.load(folder / "model.pt", entry["signature"])
     if saved is None:
         raise ValueError(f"{folder / 'model.pt'} is not there: train the run again with rerun=true, {entry['command']}")

@@ -107,6 +107,7 @@ def _begin(asked: Asked, all_held: ExitStack) -> Begun | float:
     plain, results = to_plain(config), Path(config.paths.results)
     signature = record.signature(plain)
     folder = results / "work" / signature
+    record.refuse_link(folder)
 
     def known() -> dict[str, Any] | None:
         look = place.rank == 0 and not config.rerun
@@ -133,8 +134,13 @@ def _begin(asked: Asked, all_held: ExitStack) -> Begun | float:
             return _known(found, plain, prepared, results, place)
         if place.rank == 0:
             _tidy(folder, record.find(results, signature, config.study.name), results)
-        course = _course(config, prepared, place, folder, signature)
         entry = new_record(plain, signature, asked.overrides, prepared, place) | (asked.origin or provenance.origin())
+        try:
+            course = _course(config, prepared, place, folder, signature)
+        except Exception as error:
+            if place.rank == 0 and not isinstance(error, ValueError):  # such as too little memory, and no mistake
+                _record_failure(config, entry, error)
+            raise
         begun = Begun(config, prepared, place, course, entry, lock, held.pop_all())
         all_held.push(begun.held)
     return begun
@@ -233,17 +239,20 @@ def _conclude(one: Begun, tracker: Tracker, facts: dict[str, Any]) -> float | Ex
 def _failed(one: Begun, error: Exception) -> Exception:
     """The error, once it is on record."""
     traceback.clear_frames(error.__traceback__)  # which hold a model and its gradients
-    results, signature = one.config.paths.results, one.record["signature"]
-    if record.find(results, signature, one.config.study.name) is None:  # rerun=true has one, and it still holds
-        why = sentence(error) or f"{type(error).__name__}: {first_line(error)}"
-        reason = f"after step {one.course.state.step}: {why}"
-        failed = {"status": "failed", "reason": reason, "finished": provenance.now()}
-        try:
-            record.write({**one.record, **failed}, results)
-        except OSError as unwritten:  # on a full disk; it is the first error that says what to do
-            warn(f"that the run failed is not on record ({sentence(unwritten)})")
+    _record_failure(one.config, one.record, error, f"after step {one.course.state.step}: ")
     one.held.__exit__(type(error), error, error.__traceback__)
     return error
+
+
+def _record_failure(config: RunConfig, entry: dict[str, Any], error: Exception, when: str = "") -> None:
+    results = config.paths.results
+    if record.find(results, entry["signature"], config.study.name) is not None:
+        return  # rerun=true has one, and it still holds
+    reason = when + (sentence(error) or f"{type(error).__name__}: {first_line(error)}")
+    try:
+        record.write({**entry, "status": "failed", "reason": reason, "finished": provenance.now()}, results)
+    except OSError as unwritten:  # on a full disk; it is the first error that says what to do
+        warn(f"that the run failed is not on record ({sentence(unwritten)})")
 
 
 def _course(config: RunConfig, prepared: Prepared, place: Place, folder: Path, signature: str) -> Course:

@@ -11,6 +11,7 @@ TOKENIZERS = ("sentencepiece", "characters", "bytes", "words")
 PIECES = ("bpe", "unigram")
 SMALLEST = {"sentencepiece": 261, "words": 5}  # vocabularies: one entry beside 4 specials, and 256 bytes
 ROWS = ("documents", "lines")
+PLAIN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"  # what names folders, files and rows
 
 
 def one_of(key: str, value: str, names: Iterable[str]) -> None:
@@ -101,11 +102,18 @@ class TaskConfig:
 
     def check(self) -> None:
         """Raise a ValueError with the reason unless text can be prepared for this task, whatever the text."""
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", self.name):
+        if not re.fullmatch(PLAIN, self.name):
             raise ValueError(
                 f"task.name={self.name!r} names a folder: it must be of letters, digits and . _ - alone, "
-                "and start with a letter or digit"
+                "100 at most, and start with a letter or digit"
             )
+        corpus = self.corpus
+        for split in (*self.test, *corpus.files, *corpus.fractions, *corpus.hub_splits, *corpus.max_documents):
+            if not re.fullmatch(PLAIN, split):
+                raise ValueError(
+                    f"a split of task={self.name} is called {split!r}, which names files: it must be of letters, "
+                    "digits and . _ - alone, 100 at most, and start with a letter or digit"
+                )
         one_of("task.kind", self.kind, KINDS)
         one_of("task.corpus.rows", self.corpus.rows, ROWS)
         if self.context < 1:

@@ -12,6 +12,7 @@ from ablations.files import write_text
 from ablations.record.identity import identity, label, sign
 from ablations.record.parts import parsed
 from ablations.record.seal import seal, unseal
+from ablations.secrets import hidden
 
 SCHEMA = 1
 STATUSES = ("finished", "diverged", "failed")
@@ -35,18 +36,34 @@ def path(results: str | Path, record: dict[str, Any]) -> Path:
     return Path(results) / "records" / check_study(record["study"]) / name
 
 
+def check_place(results: str | Path, study: str) -> None:
+    """Raises ValueError where a study's records cannot be written: its name is none of a folder, or that is a link."""
+    refuse_link(Path(results) / "records" / check_study(study))
+
+
+def refuse_link(folder: Path) -> None:
+    """Raises ValueError for a link in place of a folder that is ours: nothing is written or deleted through one."""
+    if folder.is_symlink():
+        raise ValueError(f"{folder} is a link to {folder.readlink()}: put a folder there, with copies of what it has")
+
+
 def write(record: dict[str, Any], results: str | Path) -> Path:
     """Write a record in one piece, replacing an earlier one of the same run in every study, and return its path.
 
     JSON has no NaN: a number that is not finite is stored as null, and `non_finite` says where and what it was,
-    such as {"curve.12.loss": "nan"}.
+    such as {"curve.12.loss": "nan"}. Keys and passwords that this process can see are stored as *** (`secrets.hidden`).
     """
     target = path(results, record)
+    check_place(results, record["study"])
     _check(record, target)
     lost: dict[str, str] = {}
-    plain = {**_finite(record, "", lost), **({"non_finite": lost} if lost else {})}
+    plain = {key: value if key in KEYS else hidden(value) for key, value in _finite(record, "", lost).items()}
+    if lost:
+        plain["non_finite"] = lost
     write_text(target, text(plain))
     for other in set(target.parent.parent.glob(f"*/*-{record['signature']}.json")) - {target}:
+        if other.parent.is_symlink():
+            continue
         study = {**load(other)["config"]["study"], "name": other.parent.name}
         write_text(other, text(copy_for(plain, study)))
     return target

@@ -1,12 +1,12 @@
 """Records in their folders: found by signature, by study, and loaded together."""
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 from ablations.record import index
-from ablations.record.file import check_study, copy_for, ending, load
+from ablations.record.file import check_place, check_study, copy_for, ending, load
 
 Record = dict[str, Any]
 
@@ -17,6 +17,7 @@ def find(results: str | Path, signature: str, study: str) -> Record | None:
     A diverged run would diverge again; a failed one deserves another try. A run that another study made belongs into
     this study's table too: `write(copy_for(record, study), results)`.
     """
+    check_place(results, study)
     files = (Path(results) / "records").glob(f"*/*-{signature}.json")
     for file in sorted(files, key=lambda file: (file.parent.name != study, file)):
         record = load(file)
@@ -27,6 +28,7 @@ def find(results: str | Path, signature: str, study: str) -> Record | None:
 
 def answers(results: str | Path, signatures: Collection[str], study: str) -> dict[str, tuple[Path, Record]]:
     """What `find` would give for each of many signatures, as a file and its brief; without an answer, absent."""
+    check_place(results, study)
     found: dict[str, tuple[Path, Record]] = {}
     for name in sorted(_folders(results), key=lambda name: (name != study, name)):
         for file, brief in index.read(results, name, endings=set(signatures) - found.keys()):
@@ -78,6 +80,13 @@ def load_all(results: str | Path, study: str | None = None) -> list[Record]:
         first, twin = known.setdefault(record["signature"], (file, record))
         _refuse_difference(first, twin, file, record)
         result.setdefault((record["study"], record["signature"]), record)
+    for other, names in _shared(results, study, known) if study is not None else []:
+        for file in [Path(results) / "records" / other / name for name in names]:
+            try:
+                twin = load(file)
+            except ValueError:
+                continue  # what is wrong with it is said of its own study
+            _refuse_difference(*known[twin["signature"]], file, twin)
     return list(result.values())
 
 
@@ -93,11 +102,33 @@ def briefs(results: str | Path, study: str) -> list[Record]:
         first, twin = result.setdefault(brief["signature"], (name, brief))
         if twin is not brief:
             _refuse_difference(folder / first, load(folder / first), folder / name, load(folder / name))
+    for other, names in _shared(results, study, result):
+        try:
+            twins = index.read(results, other, endings={ending(name) for name in names})
+        except ValueError:
+            continue  # what is wrong with it is said of its own study
+        for name, twin in twins:
+            first, brief = result[twin["signature"]]
+            if not _alike(brief, twin):
+                file = Path(results) / "records" / other / name
+                _refuse_difference(folder / first, load(folder / first), file, load(file))
     return [brief for _, brief in result.values()]
 
 
+def _shared(results: str | Path, study: str, signatures: Collection[str]) -> Iterator[tuple[str, list[str]]]:
+    """Other studies, with the names of their files that claim to be of one of these runs."""
+    for other in _folders(results):
+        found = index.scan(Path(results) / "records" / other) if other != study else ()
+        if names := sorted(name for name in found if ending(name) in signatures):
+            yield other, names
+
+
 def _refuse_difference(first: Path, one: Record, second: Path, two: Record) -> None:
+    if not _alike(one, two):
+        raise ValueError(f"{first} and {second} are records of one run but differ: keep one of them")
+
+
+def _alike(one: Record, two: Record) -> bool:
     """Apart from the study that asks."""
     study = two["config"]["study"]
-    if copy_for(one, study) != copy_for(two, study):
-        raise ValueError(f"{first} and {second} are records of one run but differ: keep one of them")
+    return copy_for(one, study) == copy_for(two, study)

@@ -156,10 +156,11 @@ def site_names(config: dict[str, Any]) -> dict[str, str]:
 
 def label(config: dict[str, Any]) -> str:
     """A short readable prefix of file names: task, strategy, seed. It need not be unique; the signature is."""
-    return f"{_safe(config['task']['name'], strategy_name(site_names(config)))}-s{config['seed']}"
+    seed = re.sub(r"[^0-9-]", "_", str(config["seed"]))  # a record's config may be anybody's
+    return f"{_safe(config['task']['name'], strategy_name(site_names(config)))}-s{seed}"
 
 
 @functools.lru_cache
 def _safe(task: str, strategy: str) -> str:
     text = f"{task}-{strategy}".replace(", ", "-")
-    return re.sub(r"[^A-Za-z0-9._=-]+", "_", text).lstrip(".")[:100]
+    return re.sub(r"[^A-Za-z0-9._=-]+", "_", text).lstrip(".-")[:100]
