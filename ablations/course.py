@@ -178,26 +178,37 @@ class RunningSums:
 
     def state(self) -> dict[str, Tensor | int]:
         """What `resume` takes."""
-        return {"loss": self.loss, "norm": self.norm, "tokens": self.tokens}
+        return {"loss": self.loss, "norm": self.norm, "highest": self.highest, "tokens": self.tokens}
 
-    def resume(self, loss: Tensor, norm: Tensor, tokens: int) -> None:
+    def resume(self, loss: Tensor, norm: Tensor, highest: Tensor, tokens: int) -> None:
         """Goes on with a line that was begun."""
-        self.loss, self.norm, self.tokens = loss.to(self.place.device), norm.to(self.place.device), tokens
+        self.loss, self.norm, self.highest = (number.to(self.place.device) for number in (loss, norm, highest))
+        self.tokens = tokens
 
     def clear(self) -> None:
         """Starts a new line."""
         self.loss = torch.zeros((), device=self.place.device)
-        self.norm, self.tokens = self.loss, 0
+        self.norm = self.highest = self.loss
+        self.tokens = 0
 
     def add(self, loss: Tensor, norm: Tensor, tokens: int) -> None:
-        """One more step. The norm is this step's, and not finite from the first that was not: a line shows only one."""
-        self.loss, self.norm, self.tokens = self.loss + loss, norm + 0 * self.norm, self.tokens + tokens
+        """One more step."""
+        self.loss, self.norm, self.tokens = self.loss + loss, norm, self.tokens + tokens
+        self.highest = torch.maximum(self.highest, norm)  # NaN above all
 
     def read(self) -> "Reading":
-        """Asks for loss in nats per target over all processes, the last gradient norm before clipping, targets seen."""
+        """Asks for loss in nats per target over all processes, the last gradient norm before clipping, targets seen.
+
+        Where any step's norm was not finite, that one is asked for: clipped, it may have left no other trace.
+        """
         tokens = torch.full((), self.tokens, dtype=torch.float64, device=self.place.device)
         reading = Reading(
-            torch.cat([self.place.all_reduce(torch.stack([self.loss.double(), tokens])), self.norm[None]])
+            torch.cat(
+                [
+                    self.place.all_reduce(torch.stack([self.loss.double(), tokens])),
+                    torch.stack([self.norm, self.highest]),
+                ]
+            )
         )
         self.clear()
         return reading
@@ -218,5 +229,5 @@ class Reading:
         """What was asked for, when it is there."""
         if self._arrived is not None:
             self._arrived.synchronize()
-        loss, tokens, norm = self._numbers.tolist()
-        return {"loss": loss / tokens, "grad_norm": norm, "tokens": tokens}
+        loss, tokens, norm, highest = self._numbers.tolist()
+        return {"loss": loss / tokens, "grad_norm": norm if math.isfinite(highest) else highest, "tokens": tokens}

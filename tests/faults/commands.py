@@ -1,5 +1,6 @@
 """`python train.py <words>` in a fork of a process that has imported everything, with a trap laid beforehand."""
 
+import importlib
 import io
 import os
 import signal
@@ -49,7 +50,11 @@ def refusal(said: Path) -> str:
 
 
 def at_call(number: int, owner: Any, name: str, act: Callable[[], object]) -> None:
-    """Has `owner.name` do something else first, the `number`th time it is called; the first is 1."""
+    """Has `owner.name` do something else first, the `number`th time it is called; the first is 1.
+
+    `owner` is a class, or the name of a module.
+    """
+    owner = importlib.import_module(owner) if isinstance(owner, str) else owner
     usual, calls = getattr(owner, name), [0]
 
     def trapped(*given: Any, **named: Any) -> Any:
