@@ -7,11 +7,12 @@ import argparse
 import functools
 import itertools
 import json
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields, is_dataclass, replace
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn, cast, get_origin
 
 import hydra
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -19,7 +20,7 @@ from hydra._internal.utils import get_args_parser
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, OverrideType
+from hydra.core.override_parser.types import Override, OverrideType, RangeSweep
 from hydra.plugins.config_source import ConfigSource
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -35,6 +36,10 @@ ConfigStore.instance().store(name="schema", node=RunConfig)
 Tell = Callable[
     [str], object
 ]  # is given, as a sentence, what `match` changes in a run; nothing where it changes nothing
+
+
+MOST = 100_000  # runs of one sweep: composing so many takes a quarter of an hour
+LARGEST = 2**63  # beyond, no machine counts
 
 
 def untold(_: str) -> None:
@@ -105,13 +110,30 @@ def _choices(overrides: Sequence[str]) -> list[list[str]]:
         choices: dict[str, list[str]] = {}  # a later override of the same key replaces an earlier one, as in Hydra
         for o in parser.parse_overrides([f"{key}={value}" for key, value in swept.items()] + list(overrides)):
             key = o.get_key_element()
-            values = o.sweep_string_iterator() if o.is_sweep_override() else [o.get_value_element_as_str()]
+            values = _listed(o) if o.is_sweep_override() else [o.get_value_element_as_str()]
             choices[key] = [f"{key}={value}" for value in values]
             if key == "study" and len(choices[key]) > 1:
                 raise ValueError(f"{o.input_line} lists several studies: ask for one at a time")
             if not choices[key]:
                 raise ValueError(f"{o.input_line} lists no value: there is nothing to run")
-    return [values for key, values in choices.items() if not re.match(r"hydra[./]", key)]  # of no use to a run
+    found = [values for key, values in choices.items() if not re.match(r"hydra[./]", key)]  # of no use to a run
+    if (asked := math.prod(map(len, found))) > MOST:
+        raise ValueError(f"this asks for {asked:,} runs: ask for {MOST:,} at most, and for the others afterwards")
+    return found
+
+
+def _listed(override: Override) -> list[str]:
+    """What a sweep goes through. Raises ValueError for a range without an end, or one beyond MOST."""
+    swept = override.value()
+    if isinstance(swept, RangeSweep):
+        first, last, step = (cast(float, end) for end in (swept.start, swept.stop, swept.step))
+        if not (abs(first) < LARGEST and abs(last) < LARGEST and 0 < abs(step) < LARGEST):  # nan is none of these
+            raise ValueError(f"{override.input_line}: a range goes from one number to another, in steps that are not 0")
+        if abs(last - first) > MOST * abs(step):
+            raise ValueError(
+                f"{override.input_line} lists more than {MOST:,} values: take larger steps, or an end nearby"
+            )
+    return list(override.sweep_string_iterator())
 
 
 def _plain_value(override: Override) -> bool:
@@ -159,12 +181,41 @@ def _settled(cfg: DictConfig, overrides: Sequence[str]) -> RunConfig:
             )
     run = OmegaConf.to_object(cfg)
     assert isinstance(run, RunConfig)
+    _refuse_misfit(run, RunConfig, "")
     run.optim.betas = cast(tuple[float, float], tuple(run.optim.betas))  # OmegaConf makes lists of tuples
     return run
 
 
+def _refuse_misfit(value: Any, kind: Any, key: str) -> None:
+    """What OmegaConf lets through: a ${...} that leads to a value of another kind, and what no record can hold."""
+    if is_dataclass(kind):
+        if not isinstance(value, cast(type, kind)):
+            raise ValueError(f"{key} must be a group of keys of its own: it cannot be what another key is")
+        for f in fields(kind):
+            _refuse_misfit(getattr(value, f.name), f.type, f"{key}.{f.name}".removeprefix("."))
+    elif get_origin(kind) in (list, tuple, dict) and not isinstance(value, dict if get_origin(kind) is dict else list):
+        raise ValueError(f"{key} must be {'a mapping' if get_origin(kind) is dict else 'a list'}, and is {value!r}")
+    elif isinstance(value, dict | list):
+        for name, item in value.items() if isinstance(value, dict) else enumerate(value):
+            _refuse_misfit(name, None, f"{key}, a key of which")
+            _refuse_misfit(item, None, f"{key}.{name}")
+    elif isinstance(value, int) and abs(value) >= LARGEST:
+        raise ValueError(f"{key} must be smaller than 2**63")
+    elif kind is None and isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{key}={value} must be a finite number")
+    elif isinstance(value, str) and not _is_text(value):
+        raise ValueError(f"{key}={value!r} must be UTF-8")
+
+
+def _is_text(word: str) -> bool:
+    """Whether it can be written to a file: the shell hands on bytes that are no text as halves of characters."""
+    return not re.search("[\ud800-\udfff]", word)
+
+
 def _refuse_unmeant(cfg: DictConfig, override: str) -> None:
     """What Hydra takes without a word, and does otherwise than its author thought."""
+    if not _is_text(override):
+        raise ValueError(f"{override!r} must be UTF-8")
     if override.startswith("~"):
         key = override[1:].partition("=")[0]
         inside = OmegaConf.select(cfg, key.rpartition(".")[0]) if "." in key and "@" not in key else cfg

@@ -70,6 +70,8 @@ def sentence(error: BaseException) -> str | None:
     by = _raised_by(error)
     if isinstance(error, HydraException | OmegaConfBaseException) or (by == "hydra" and isinstance(error, ValueError)):
         return _composition(error)
+    if isinstance(error, AssertionError) and by == "hydra":
+        return "one of the settings has no key: write key=value, as in seed=1"
     if isinstance(error, OSError):
         return _of_files(error)
     if out_of_memory(error):

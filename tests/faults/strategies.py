@@ -39,7 +39,7 @@ def overrides(target: Overrides) -> st.SearchStrategy:
     groups = st.sampled_from([f"{group}={name}" for group, files in target.groups.items() for name in files])
     word = st.builds("{}{}={}".format, st.sampled_from(["", "", "", "+", "++", "~"]), names, value)
     words = st.lists(word | groups | st.text(max_size=12), min_size=1, max_size=3)
-    whole = st.integers(0, target.WHOLE - 1).map(lambda number: number == 1)
+    whole = st.sampled_from(range(target.WHOLE)).map(lambda number: number == target.WHOLE // 2)  # not at an end
     return BYTES.map(target.make) | st.tuples(words.map(_typed), whole, st.booleans())
 
 

@@ -5,6 +5,7 @@ import resource
 import signal
 import sys
 import tempfile
+import typing
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -126,13 +127,20 @@ class Watched:
         elif event in MOVES:
             outside = [args[place] for place in MOVES[event] if not self._inside(args[place])]
             self._did.extend(f"{event} {path}" for path in outside)
-        elif event in ACTS or (event == "exec" and not str(args[0].co_filename).startswith(("/", "<frozen"))):
+        elif event in ACTS or (
+            event == "exec" and not _known(args[0].co_filename, sys._getframe(1).f_code.co_filename)
+        ):
             self._did.append(f"{event} {args}")
 
     def _inside(self, path: object) -> bool:
         if not isinstance(path, str | bytes | os.PathLike):
             return True  # a file that was open before
         return os.path.realpath(os.fsdecode(path)).startswith(self._folder)
+
+
+def _known(code: str, by: str) -> bool:
+    """A module that is imported, or an annotation that is looked up."""
+    return code.startswith(("/", "<frozen")) or by == typing.__file__
 
 
 def _too_long(*_: object) -> None:
