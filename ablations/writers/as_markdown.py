@@ -31,9 +31,9 @@ def grid_lines(grid: Grid, level: str) -> list[str]:
     return [*title, *([""] if title else []), padded[0], rule, *padded[1:], *notes]
 
 
-SPECIAL = re.compile(r"([\\`*|]|(?<!\w)_|_(?!\w))")
+SPECIAL = re.compile(r"([\\`*|]|(?<!\w)_|_(?!\w)|(?<=\])[(\[])")  # after a ], ( and [ begin where a link leads
 LESS = re.compile(r"<(?! )")  # before a space it begins no tag, and reads in plain text as it is
-UNSAFE = re.compile(r"[\s&<>\\`*|_]")
+UNSAFE = re.compile(r"[\s&<>\\`*|_\]]")
 
 
 def _escape(text: str) -> str:
