@@ -5,7 +5,7 @@ Several cells are a stack: they are trained together.
 
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,8 @@ def attempt(runs: Sequence[Attempted]) -> list[Exception | None]:
     failures = [outcome if isinstance(outcome, Exception) else None for outcome in outcomes]
     for one, failure in zip(runs, failures, strict=True):
         if failure is not None:
-            write_text(one.folder / FAILED, reason(failure) + "\n")
+            with suppress(OSError):  # on a full disk; whoever called tells the failure
+                write_text(one.folder / FAILED, reason(failure) + "\n")
     return failures
 
 

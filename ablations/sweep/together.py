@@ -12,6 +12,7 @@ from typing import IO, Any, Self
 
 from ablations.compose import CONF
 from ablations.errors import tell
+from ablations.stop import SIGNALS
 from ablations.sweep.frozen import FAILED
 from ablations.sweep.plan import Cell, finished
 
@@ -56,8 +57,7 @@ class Children:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        heard = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
-        heard = [number for number in heard if signal.getsignal(number) is not signal.SIG_IGN]  # nohup ignores HUP
+        heard = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]  # nohup ignores HUP
         self._before = {number: signal.signal(number, self._stop) for number in heard}
         return self
 

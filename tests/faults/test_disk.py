@@ -17,6 +17,9 @@ from ablations import learner, record, writers
 from ablations.compose import CONF
 from ablations.files import is_locked
 from ablations.record import index
+from ablations.sweep.cell import Attempted, attempt
+from ablations.sweep.plan import plan
+from data.prepare import prepare
 from tests.ablations.cells import asked
 from tests.ablations.make import make_record
 from tests.faults.commands import at_call, at_open, done, refusal
@@ -159,6 +162,20 @@ def test_the_command_line_says_so(cache, disk):
     assert ended.returncode == 1 and "Traceback" not in ended.stderr
     assert len(told) == 3 and all("No space left on device: " in line for line in told[:2]), ended.stderr
     assert "make room there and ask again" in told[0] and told[2] == "error: 2 of 2 runs failed, as told above"
+
+
+@pytest.mark.fault("disk full while a run trains, is scored and recorded")
+def test_the_first_thing_refused_is_what_is_told(cache, disk, capsys):
+    """Neither the record that a run failed nor the note of it can be written, and the next cell has its turn."""
+    torch.set_num_threads(1)
+    cells = plan(asked(cache, disk / "results", *LAST, "seed=0,1"))
+    prepare(cells[0].config.task, None, str(cache))
+    (disk / "results").mkdir()
+    fill(disk, 0)
+    runs = [Attempted(cell.folder, cell.config, cell.overrides, {}) for cell in cells]
+    failures = attempt(runs)
+    assert [failure.filename for failure in failures] == [str(cell.folder / "metrics.jsonl") for cell in cells]
+    assert capsys.readouterr().err.count("warning: that the run failed is not on record (No space left on device") == 2
 
 
 @pytest.mark.fault("disk full while text is prepared")

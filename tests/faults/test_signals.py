@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from functools import partial
 from pathlib import Path
@@ -13,9 +14,10 @@ import torch
 
 from ablations import checkpoint, learner, run
 from ablations.compose import CONF
+from ablations.sweep import together
 from tests.ablations.cells import asked, config
 from tests.faults.commands import at_call, at_open, command, done, ended
-from tests.faults.processes import outcome
+from tests.faults.processes import FORKS, outcome
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT, signal.SIGHUP)
 WORDS = (
@@ -151,6 +153,26 @@ def test_the_command_line_and_its_group(cache, tmp_path):
             assert len(checkpoints(tmp_path / name)) > 0
         assert done(words, tmp_path / "said") == 0
     assert outcome(tmp_path / "told") == outcome(tmp_path / "straight")
+
+
+def two_at_once(number: int) -> None:
+    """Runs a program as a sweep of several processes runs a cell, and is told."""
+    with together.Children() as children, Path(os.devnull).open("w") as output:
+        at_work = threading.Thread(target=children.run, args=(["sleep", "60"], dict(os.environ), output))
+        at_work.start()
+        while not children._running:
+            time.sleep(0.01)
+        os.kill(os.getpid(), number)
+        at_work.join()
+
+
+@pytest.mark.fault("told to leave by a signal")
+@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP])
+def test_who_has_several_processes_at_work_hands_it_on(told):
+    """They are in sessions of their own: nobody else tells them."""
+    process = FORKS.Process(target=two_at_once, args=(told,))
+    process.start()
+    assert ended(process) == 128 + told
 
 
 @pytest.mark.fault("told to leave by a signal, at model=small")
