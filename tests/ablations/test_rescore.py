@@ -96,6 +96,8 @@ def test_a_language_model_with_a_shorter_stride(cache: Path, tmp_path: Path, mon
     entry = do(cache, tmp_path / "r", "task.context=32", task=text)
     [file] = tmp_path.glob("r/records/*/*.json")
     before = everything(file)
+    with pytest.raises(ValueError, match="--length-penalty changes nothing for language_modeling"):
+        rescore(file, None, {"length_penalty": 0.5}, None, "cpu")
     again(monkeypatch, file, "--split", "test", "--stride", 4)
     found = written(file, before)
     assert found.keys() == {"evaluation.test.stride4.json"}
@@ -176,6 +178,7 @@ def failed(file: Path) -> None:
         (None, ["--beam", "0"], "beam=0"),
         (None, ["--beam", "many"], "argument --beam"),
         (None, ["--length-penalty", "-1"], "length_penalty=-1"),
+        (None, ["--stride", "4"], "--stride changes nothing for translation: leave it out"),
         (no_weights, [], "model.pt is not there: train the run again with rerun=true"),
         (damaged_weights, [], "model.pt is damaged"),
         (damaged_record, [], "is not a readable record"),
