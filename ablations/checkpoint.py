@@ -11,12 +11,13 @@ import re
 import sys
 import warnings
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
 import torch
 
-from ablations.files import whole_file
+from ablations.files import torn, whole_file
 
 FORMAT = 3
 KEPT = 2
@@ -79,13 +80,14 @@ def newest(folder: Path, signature: str) -> tuple[Path, dict[str, Any]] | None:
 def clear(folder: Path, until: float = math.inf) -> None:
     """Removes what only an unfinished run needs, where it is not newer than a time in seconds since the epoch."""
     for file in unfinished(folder):
-        if file.stat().st_mtime <= until:
-            file.unlink()
+        with suppress(FileNotFoundError):  # where there are no locks somebody else may tidy up, too
+            if file.stat().st_mtime <= until:
+                file.unlink()
 
 
 def unfinished(folder: Path) -> list[Path]:
     """What a run has left there that has not come to its end, or was killed before it could tidy up."""
-    return [*folder.glob("checkpoint*.pt*"), *folder.glob("best.pt"), *folder.glob(".*.tmp")]
+    return [*folder.glob("checkpoint*.pt*"), *folder.glob("best.pt"), *torn(folder)]
 
 
 def _newest_first(folder: Path) -> list[Path]:

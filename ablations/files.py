@@ -40,6 +40,21 @@ def whole_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
         temporary.unlink(missing_ok=True)
 
 
+def torn(folder: Path) -> list[Path]:
+    """What `whole_file` has begun there and nobody ends: its writer is none of this machine's, or had our number."""
+    return [path for path in folder.glob(".*.[0-9]*.tmp") if not _at_work(path.name.split(".")[-2])]
+
+
+def _at_work(process: str) -> bool:
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # somebody else's
+    return process != str(os.getpid())
+
+
 @contextmanager
 def names_file(path: Path) -> Iterator[None]:
     """An OSError that names no file names this one: `write` and `fsync` say what is wrong, and not where."""

@@ -20,7 +20,7 @@ from ablations.device import Place, find_place
 from ablations.entry import announce, new_record, objective, training
 from ablations.errors import sentence
 from ablations.evaluator import nats_per_token, samples, score
-from ablations.files import Lock, check_writable, names_file, write_text
+from ablations.files import Lock, check_writable, names_file, torn, write_text
 from ablations.known import answer
 from ablations.learner import Alone
 from ablations.model import Model, build, costs
@@ -151,8 +151,8 @@ def _tidy(folder: Path, found: dict[str, Any] | None, results: Path) -> None:
 
     Those would be taken for the end of the training that `rerun=true` asks for.
     """
-    for torn in folder.glob(".*.tmp"):
-        torn.unlink()
+    for file in torn(folder):
+        file.unlink(missing_ok=True)
     if found is not None:
         checkpoint.clear(folder, until=record.path(results, found).stat().st_mtime)
 
