@@ -6,6 +6,7 @@
 # make figures  pictures of every study from the records alone
 # make dashboard    every finished study in trackio, in a browser on this machine: no account, no network
 # make report   all that the records say as one page, results/report.html, which needs no network
+# make faults   every fault of tests/faults/README.md, as often as it takes: an hour on two CPU cores
 # make lint     ruff and pyright
 # make wheelhouse   every package as a wheel in wheelhouse/, for machines without a network
 # The first call makes a virtual environment in .venv; with packages there, nothing needs the network.
@@ -22,7 +23,7 @@ LACKING = error: not everything is in $(WHEELHOUSE): repeat make wheelhouse with
 SOURCES := $(shell find ablations conf data hydra_plugins models scripts tests -name '*.py' -o -name '*.yaml' 2>/dev/null | grep -v data/cache) \
            train.py evaluate.py pyproject.toml Makefile README.md
 
-.PHONY: setup wheelhouse demo test tables comparisons claims figures report dashboard lint clean
+.PHONY: setup wheelhouse demo test faults tables comparisons claims figures report dashboard lint clean
 
 setup: .venv/ready
 
@@ -61,6 +62,9 @@ test: .venv/tested
 .venv/tested: .venv/ready $(SOURCES)
 	$(PY) -m pytest -n 2 --ignore=tests/browser
 	@touch $@
+
+faults: .venv/ready
+	$(PY) scripts/faults.py
 
 tables: .venv/ready
 	$(PY) scripts/tables.py
