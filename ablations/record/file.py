@@ -137,7 +137,7 @@ def _check(record: dict[str, Any], file: str | Path) -> dict[str, Any]:
     try:
         found = identity(record["config"])
         expected = sign(found)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ArithmeticError) as error:  # no heads: nothing to divide by
         raise ValueError(
             f"{file} holds an incomplete config ({error!r}): restore it, or delete it and run again"
         ) from None

@@ -179,7 +179,7 @@ class _Index:
                 self.alike[alike] = self._fold({**common, "config": plain, "signed": signer.identity}), signer
             number, signer = self.alike[alike]
             check_keys({**self.dicts[number], **apart}, file)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError):
             return None  # whoever loads it knows what to say of it
         if not own["signature"] == signer.sign(seed) == ending(str(file)):
             return None

@@ -12,7 +12,7 @@ from tests.faults.entries.caches import Caches, resealed
 from tests.faults.entries.checkpoints import Checkpoints, sealed_file
 from tests.faults.entries.corpora import Corpora
 from tests.faults.entries.overrides import RESOLVED, STRANGE, Overrides
-from tests.faults.entries.records import Records, sealed
+from tests.faults.entries.records import Records
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
@@ -55,19 +55,8 @@ def records(target: Records) -> st.SearchStrategy:
         ("config", part, key) for part, inner in plain["config"].items() if isinstance(inner, dict) for key in inner
     ]
 
-    def put(place: tuple[str, ...], value: Any) -> tuple[bytes, str]:
-        changed = json.loads(json.dumps(plain))
-        inner = changed
-        for key in place[:-1]:
-            inner = inner[key]
-        inner[place[-1]] = value
-        signature = target.own_signature(changed)
-        if place != ("signature",):
-            changed["signature"] = signature
-        return sealed(json.dumps(changed, indent=1).encode()), signature
-
     raw = BYTES.map(lambda content: (content, "a" * 16))
-    return BYTES.map(target.make) | st.builds(put, st.sampled_from(places), PLAIN) | raw
+    return BYTES.map(target.make) | st.builds(target.with_value, st.sampled_from(places), PLAIN) | raw
 
 
 def checkpoints(target: Checkpoints) -> st.SearchStrategy:

@@ -53,7 +53,7 @@ FOUND: dict[str, Callable[[Any], list[tuple]]] = {
         *(([word], True, True) for word in ("optim.lr=range(0,inf)", "optim.lr=range(0,nan)", "seed=range(0,9,0)")),
         (["seed=range(0,9999)", "model.heads=range(1,9999)"], True, True),
     ],
-    "record": lambda target: [],
+    "record": lambda target: [target.with_value(("config", "model", "heads"), False)],
     "checkpoint": lambda target: [(sealed_file(b"X"),), (sealed_file(b"\x80\x00"),)],
     "corpora": lambda target: [],
     "cache": lambda target: [

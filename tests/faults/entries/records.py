@@ -40,6 +40,18 @@ class Records:
             text = draw.rest()
         return text if bare else sealed(text), signature
 
+    def with_value(self, place: tuple[str, ...], value: Any) -> tuple[bytes, str]:
+        """The right record with something else at one place, signed and sealed."""
+        changed = json.loads(json.dumps(self.plain))
+        inner = changed
+        for key in place[:-1]:
+            inner = inner[key]
+        inner[place[-1]] = value
+        signature = self.own_signature(changed)
+        if place != ("signature",):
+            changed["signature"] = signature
+        return sealed(json.dumps(changed, indent=1).encode()), signature
+
     def own_signature(self, plain: Any) -> str:
         """What its config would be signed with; the right record's where it cannot be."""
         from ablations import record
