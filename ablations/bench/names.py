@@ -12,6 +12,7 @@ KNOWN = {  # name -> the function that runs it, and what it measures
     "scaling": ("scaling:scaling", "a step against width, depth, length, batch, vocabulary; tables against records"),
     "records": ("records:records", "all tables of a study against the number of its records, in seconds and memory"),
     "calibration": ("calibration:calibration", "how often the tests and intervals of the tables are wrong"),
+    "tracking": ("tracking:tracking", "a training step with W&B beside it, its server there or not"),
     "start": ("start:start", "until the first training step of `tiny`"),
     "paper_300m": ("paper:paper_300m", "the 300 M model on a GPU: training, decoding at 2k, 8k and 32k"),
     "language_model": (
@@ -25,7 +26,7 @@ KNOWN = {  # name -> the function that runs it, and what it measures
     ),
 }
 GROUPS = {"rivals": ("language_model", "translator", "decoding")}
-UNTIMED = ("calibration", "records")  # or timed in another way, which their notes say
+UNTIMED = ("calibration", "records", "tracking")  # or timed in another way, which their notes say
 FOR_CLAIMS = ("storage", "key_width")
 
 

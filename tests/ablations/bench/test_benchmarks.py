@@ -115,3 +115,8 @@ def test_wrong_words_are_told_before_anything_is_measured(monkeypatch, capsys, w
         runpy.run_path(str(CONF.parent / "scripts" / "bench.py"), run_name="__main__")
     torch.set_num_threads(threads)
     assert left.value.code == 1 and told in capsys.readouterr().err
+
+
+def test_tracking_is_compared_with_none(setup):
+    [table] = tables("tracking", setup())
+    assert first_column(table)[0] == "no tracking" and len(table["rows"]) == 4
