@@ -14,7 +14,7 @@ from ablations import run, writers
 from ablations.compose import CONF
 from ablations.record import index
 from ablations.record.seal import seal, unseal
-from scripts import tables
+from scripts import figures, tables
 from tests.ablations.cells import config, do
 from tests.ablations.make import make_config, make_record, rewrite
 
@@ -206,13 +206,15 @@ def test_what_is_no_file(file, make):
 @pytest.mark.fault("record: broken while tables are made")
 def test_the_other_studies_have_their_tables(results, file, monkeypatch, capsys):
     file.write_bytes(file.read_bytes()[:-100])
-    monkeypatch.setattr(sys, "argv", ["tables.py", "--results", str(results)])
-    with pytest.raises(SystemExit) as end:
-        tables.main()
-    told = capsys.readouterr()
-    assert end.value.code == 1
-    [line] = told.err.splitlines()
-    assert line.startswith("error: study demo: ") and str(file) in line
+    monkeypatch.setattr(sys, "argv", ["it", "--results", str(results)])
+    for command in (tables, figures):
+        with pytest.raises(SystemExit) as end:
+            command.main()
+        told = capsys.readouterr()
+        assert end.value.code == 1
+        [line] = told.err.splitlines()
+        assert line.startswith("error: study demo: ") and str(file) in line
+        assert "other: " in told.out
     assert {path.name for path in (results / "tables").iterdir()} == {"other.md", "other.csv", "other.tex"}
 
 
