@@ -20,7 +20,7 @@ from ablations.device import Place, find_place
 from ablations.entry import announce, new_record, objective, training
 from ablations.errors import sentence
 from ablations.evaluator import nats_per_token, samples, score
-from ablations.files import Lock, check_writable, names_file, torn, write_text
+from ablations.files import Lock, check_writable, torn, write_text
 from ablations.known import answer
 from ablations.learner import Alone
 from ablations.model import Model, build, costs
@@ -116,8 +116,7 @@ def _begin(asked: Asked, all_held: ExitStack) -> Begun | float:
     if (found := known()) is None:  # what is finished can be asked for where nothing can be written
         check_writable(folder)
         check_writable(results / "records" / config.study.name)
-    with names_file(Path(config.paths.cache)):
-        prepared = prepare(config.task, config.paths.corpora, config.paths.cache)
+    prepared = prepare(config.task, config.paths.corpora, config.paths.cache)
     if found is not None:
         if place.rank == 0 and checkpoint.unfinished(folder):
             with Lock(folder / "lock") as lock:

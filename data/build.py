@@ -38,6 +38,9 @@ def build(task: TaskConfig, corpus: Corpus, home: Path) -> Prepared:
     try:
         content = _write(task, corpus, folder)
         return _publish(folder, home / content, task)
+    except OSError as error:  # of a full disk Python does not say where it is
+        error.filename = error.filename or str(home)
+        raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
