@@ -10,7 +10,10 @@ SHORTEST = 8  # characters; shorter ones, such as "true", would be found everywh
 
 
 def secrets() -> dict[str, str]:
-    """Value -> where it stands: in which variable of the environment, or in the netrc file, where W&B keeps its key."""
+    """Value -> where it stands: in which variable of the environment, or in the netrc file, where W&B keeps its key.
+
+    A path is none: variables such as SSH_KEY_DIR name places, and settings lie in them.
+    """
     found = {}
     for file in filter(None, (os.environ.get("NETRC"), *map(os.path.expanduser, ("~/.netrc", "~/_netrc")))):
         try:
@@ -19,7 +22,7 @@ def secrets() -> dict[str, str]:
             continue
         found |= {password: file for _, _, password in hosts.values() if password}
     found |= {value: f"${name}" for name, value in os.environ.items() if SECRET.search(name)}
-    return {value: where for value, where in found.items() if len(value) >= SHORTEST}
+    return {value: where for value, where in found.items() if len(value) >= SHORTEST and not os.path.isabs(value)}
 
 
 def hidden(value: Any) -> Any:
