@@ -23,8 +23,9 @@ def outcome_of(folder: Path, *tests: str) -> int:
 def copy(tmp_path: Path) -> Path:
     for room in ROOMS:
         shutil.copytree(ROOT / room, tmp_path / room, ignore=shutil.ignore_patterns("__pycache__", "cache"))
-    for file in [*ROOT.glob("*.py"), *ROOT.glob("*.toml"), *ROOT.glob("*.txt"), *ROOT.glob("*.md"), ROOT / ".gitattributes"]:
-        shutil.copy(file, tmp_path)
+    for pattern in ("*.py", "*.toml", "*.txt", "*.md", ".gitattributes"):
+        for file in ROOT.glob(pattern):
+            shutil.copy(file, tmp_path)
     return tmp_path
 
 
