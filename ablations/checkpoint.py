@@ -6,12 +6,10 @@ costs the steps since the one before it, and not the run.
 """
 
 import hashlib
-import math
 import re
 import sys
 import warnings
 import zipfile
-from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,6 +19,7 @@ from ablations.files import torn, whole_file
 
 FORMAT = 3
 KEPT = 2
+REPLACES = "replaces"  # a file of a run that is trained again: when the record was finished that it will replace
 BLOCK = 1 << 20  # bytes
 ARCHIVE = b"PK\x03\x04"  # how a zip file begins
 
@@ -48,17 +47,23 @@ def load(path: Path, signature: str) -> dict[str, Any] | None:
 
 
 def save_step(folder: Path, step: int, state: dict[str, Any]) -> None:
-    """A checkpoint of a run, beside the one before it; older ones go."""
+    """A checkpoint of a run, beside the one before it; older ones go, and best weights that neither of them knows."""
     save(folder / f"checkpoint-{step}.pt", state)
-    for old in _newest_first(folder)[KEPT:]:
+    for old in [*_newest_first(folder)[KEPT:], *_newest_first(folder, "best")[KEPT:]]:
         old.unlink(missing_ok=True)
+
+
+def best(folder: Path, step: int) -> Path:
+    """Where weights lie that had the lowest validation loss, that of this step; written before its checkpoint."""
+    return folder / f"best-{step}.pt"
 
 
 def newest(folder: Path, signature: str) -> tuple[Path, dict[str, Any]] | None:
     """The newest checkpoint of a run that can be used, and where it lies; None where there are no checkpoints.
 
-    Newer ones that cannot be used are named on stderr and set aside, ending in `.unusable`. Raises ValueError where
-    there are checkpoints and none can be used: a run never starts anew by itself.
+    Newer ones that cannot be used are named on stderr and set aside, ending in `.unusable`; best weights of steps that
+    are yet to come go. Raises ValueError where there are checkpoints and none can be used: a run never starts anew by
+    itself.
     """
     refused: dict[Path, UnusableError] = {}
     for path in _newest_first(folder):
@@ -70,6 +75,9 @@ def newest(folder: Path, signature: str) -> tuple[Path, dict[str, Any]] | None:
         for worse, error in refused.items():
             worse.rename(worse.with_name(f"{worse.name}.unusable"))
             print(f"warning: {error}: the run goes on from {path.name} before it", file=sys.stderr, flush=True)
+        for early in _newest_first(folder, "best"):
+            if _step(early) > _step(path):
+                early.unlink()
         return path, state
     if refused:
         first = next(iter(refused.values()))
@@ -77,26 +85,24 @@ def newest(folder: Path, signature: str) -> tuple[Path, dict[str, Any]] | None:
     return None
 
 
-def clear(folder: Path, until: float = math.inf) -> None:
-    """Removes what only an unfinished run needs, where it is not newer than a time in seconds since the epoch."""
+def clear(folder: Path) -> None:
+    """Removes what only an unfinished run needs."""
     for file in unfinished(folder):
-        with suppress(FileNotFoundError):  # where there are no locks somebody else may tidy up, too
-            if file.stat().st_mtime <= until:
-                file.unlink()
+        file.unlink(missing_ok=True)  # where there are no locks somebody else may tidy up, too
 
 
 def unfinished(folder: Path) -> list[Path]:
     """What a run has left there that has not come to its end, or was killed before it could tidy up."""
-    return [*folder.glob("checkpoint*.pt*"), *folder.glob("best.pt"), *torn(folder)]
+    return [*folder.glob("checkpoint*.pt*"), *folder.glob("best*.pt"), *folder.glob(REPLACES), *torn(folder)]
 
 
-def _newest_first(folder: Path) -> list[Path]:
+def _newest_first(folder: Path, kind: str = "checkpoint") -> list[Path]:
     """By the steps in their names: a clock may have been set back between two of them."""
+    return sorted(folder.glob(f"{kind}*.pt"), key=_step, reverse=True)
 
-    def step(path: Path) -> int:
-        return int(number[1]) if (number := re.fullmatch(r"checkpoint-(\d+)\.pt", path.name)) else -1
 
-    return sorted(folder.glob("checkpoint*.pt"), key=step, reverse=True)
+def _step(path: Path) -> int:
+    return int(number[1]) if (number := re.fullmatch(r"\w+-(\d+)\.pt", path.name)) else -1
 
 
 def _read(path: Path, signature: str) -> dict[str, Any]:

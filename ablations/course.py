@@ -74,9 +74,14 @@ class Course:
 
     def _checkpoint(self) -> dict[str, Any] | None:
         """The newest that can be used, of every process the same one."""
-        found = checkpoint.newest(self.folder, self.signature) if self.place.rank == 0 else None
-        path = self.place.broadcast(found and found[0])
-        return found[1] if found else path and checkpoint.load(path, self.signature)
+        found: list[tuple[Path, dict[str, Any]]] = []
+
+        def look() -> Path | None:
+            found.extend(filter(None, [checkpoint.newest(self.folder, self.signature)]))
+            return found[0][0] if found else None
+
+        path = self.place.first(look)
+        return found[0][1] if found else path and checkpoint.load(path, self.signature)
 
     @property
     def going(self) -> bool:
@@ -86,7 +91,7 @@ class Course:
     @property
     def amid_line(self) -> bool:
         """Whether steps were made since the last line of the curve ended."""
-        return self.logged.tokens > 0
+        return self.logged.steps > 0
 
     def rate(self, step: int) -> float:
         """The learning rate of a step."""
@@ -154,19 +159,17 @@ class Course:
         """Leaves the selected weights in the model, at the end of a training."""
         state = self.state
         if self.config.select == "best" and state.best_step and state.diverged is None and self.place.rank == 0:
-            best = checkpoint.load(self.folder / "best.pt", self.signature)
-            if best is None or best["step"] != state.best_step:
-                raise ValueError(
-                    f"{self.folder / 'best.pt'} is gone or not of step {state.best_step}, which was the best: delete "
-                    f"{self.folder} to start the run anew"
-                )
+            file = checkpoint.best(self.folder, state.best_step)
+            best = checkpoint.load(file, self.signature)
+            if best is None:
+                raise ValueError(f"{file} is gone, the weights to score: delete {self.folder} to start the run anew")
             self.model.load_state_dict(best["model"])
 
     def _keep_best(self, nll: float) -> None:
         self.state.best_nll, self.state.best_step = nll, self.state.step
         if self.config.select == "best" and self.place.rank == 0:
-            best = {"signature": self.signature, "step": self.state.step, "model": self.model.state_dict()}
-            checkpoint.save(self.folder / "best.pt", best)
+            best = {"signature": self.signature, "model": self.model.state_dict()}
+            checkpoint.save(checkpoint.best(self.folder, self.state.step), best)
 
 
 class RunningSums:
@@ -178,22 +181,26 @@ class RunningSums:
 
     def state(self) -> dict[str, Tensor | int]:
         """What `resume` takes."""
-        return {"loss": self.loss, "norm": self.norm, "highest": self.highest, "tokens": self.tokens}
+        kept = {"loss": self.loss, "norm": self.norm, "highest": self.highest}
+        return {**kept, "tokens": self.tokens, "steps": self.steps}
 
-    def resume(self, loss: Tensor, norm: Tensor, highest: Tensor, tokens: int) -> None:
-        """Goes on with a line that was begun."""
+    def resume(self, loss: Tensor, norm: Tensor, highest: Tensor, tokens: int, steps: int) -> None:
+        """Goes on with a line that was begun, by one process: of several the first one takes its sums."""
         self.loss, self.norm, self.highest = (number.to(self.place.device) for number in (loss, norm, highest))
-        self.tokens = tokens
+        self.tokens, self.steps = tokens, steps
+        if self.place.rank != 0:
+            self.loss, self.tokens = torch.zeros_like(self.loss), 0
 
     def clear(self) -> None:
         """Starts a new line."""
         self.loss = torch.zeros((), device=self.place.device)
         self.norm = self.highest = self.loss
-        self.tokens = 0
+        self.tokens = self.steps = 0
 
     def add(self, loss: Tensor, norm: Tensor, tokens: int) -> None:
         """One more step."""
         self.loss, self.norm, self.tokens = self.loss + loss, norm, self.tokens + tokens
+        self.steps += 1
         self.highest = torch.maximum(self.highest, norm)  # NaN above all
 
     def read(self) -> "Reading":

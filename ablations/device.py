@@ -4,6 +4,7 @@ import contextlib
 import os
 import platform
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -50,6 +51,19 @@ class Place:
         if self.world > 1:
             distributed.broadcast_object_list(told, src=0)
         return told[0]
+
+    def first(self, look: Callable[[], Any]) -> Any:
+        """What the first process finds, for all of them; a ValueError that it meets is raised by all."""
+        found = None
+        if self.rank == 0:
+            try:
+                found = look()
+            except ValueError as error:
+                found = error
+        found = self.broadcast(found)
+        if isinstance(found, ValueError):
+            raise found
+        return found
 
     def end(self, mine: Any) -> Any:
         """The end of a run: what the first process has. The program may end now."""

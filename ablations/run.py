@@ -3,7 +3,7 @@
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -110,8 +110,7 @@ def _begin(asked: Asked, all_held: ExitStack) -> Begun | float:
     record.refuse_link(folder)
 
     def known() -> dict[str, Any] | None:
-        look = place.rank == 0 and not config.rerun
-        return place.broadcast(record.find(results, signature, config.study.name) if look else None)
+        return place.first(lambda: None if config.rerun else record.find(results, signature, config.study.name))
 
     if (found := known()) is None:  # what is finished can be asked for where nothing can be written
         check_writable(folder)
@@ -119,9 +118,9 @@ def _begin(asked: Asked, all_held: ExitStack) -> Begun | float:
     prepared = prepare(config.task, config.paths.corpora, config.paths.cache)
     if found is not None:
         if place.rank == 0 and checkpoint.unfinished(folder):
-            with Lock(folder / "lock") as lock:
+            with suppress(OSError), Lock(folder / "lock") as lock:  # where nothing can be written it stays
                 if lock.held:
-                    _tidy(folder, found, results)
+                    _tidy(folder, found, rerun=False)
         return _known(found, plain, prepared, results, place)
     with ExitStack() as held:
         lock = held.enter_context(Lock(folder / "lock")) if place.rank == 0 else None
@@ -132,7 +131,9 @@ def _begin(asked: Asked, all_held: ExitStack) -> Begun | float:
         if (found := known()) is not None:  # by whoever held the lock until now
             return _known(found, plain, prepared, results, place)
         if place.rank == 0:
-            _tidy(folder, record.find(results, signature, config.study.name), results)
+            with suppress(ValueError):  # a broken record is replaced by `rerun=true`, as any other
+                found = record.find(results, signature, config.study.name)
+            _tidy(folder, found, config.rerun)
         entry = new_record(plain, signature, asked.overrides, prepared, place) | (asked.origin or provenance.origin())
         try:
             course = _course(config, prepared, place, folder, signature)
@@ -145,15 +146,20 @@ def _begin(asked: Asked, all_held: ExitStack) -> Begun | float:
     return begun
 
 
-def _tidy(folder: Path, found: dict[str, Any] | None, results: Path) -> None:
+def _tidy(folder: Path, found: dict[str, Any] | None, rerun: bool) -> None:
     """Removes what a kill has left there: files half written, and checkpoints of a run that was on record by then.
 
-    Those would be taken for the end of the training that `rerun=true` asks for.
+    Those would be taken for the end of the training that `rerun=true` asks for, whose own are known by REPLACES.
     """
     for file in torn(folder):
         file.unlink(missing_ok=True)
-    if found is not None:
-        checkpoint.clear(folder, until=record.path(results, found).stat().st_mtime)
+    if found is None:
+        return
+    replaces, finished = folder / checkpoint.REPLACES, found.get("finished", "")
+    if not replaces.exists() or replaces.read_text(encoding="utf-8") != finished:
+        checkpoint.clear(folder)
+        if rerun:
+            write_text(replaces, finished)
 
 
 def _groups(begun: dict[int, Begun]) -> list[list[int]]:
@@ -245,8 +251,11 @@ def _failed(one: Begun, error: Exception) -> Exception:
 
 def _record_failure(config: RunConfig, entry: dict[str, Any], error: Exception, when: str = "") -> None:
     results = config.paths.results
-    if record.find(results, entry["signature"], config.study.name) is not None:
-        return  # rerun=true has one, and it still holds
+    try:
+        if record.find(results, entry["signature"], config.study.name) is not None:
+            return  # rerun=true has one, and it still holds
+    except ValueError:
+        return  # a broken one, which only a run that comes to its end replaces
     reason = when + (sentence(error) or f"{type(error).__name__}: {first_line(error)}")
     try:
         record.write({**entry, "status": "failed", "reason": reason, "finished": provenance.now()}, results)

@@ -132,6 +132,16 @@ def test_what_cannot_be_used_is_set_aside_and_the_one_before_it_used(tmp_path: P
     assert not list(tmp_path.iterdir())
 
 
+def test_best_weights_are_kept_as_long_as_a_checkpoint_may_name_them(tmp_path: Path):
+    for step in (5, 10, 15):
+        checkpoint.save(checkpoint.best(tmp_path, step), STATE)
+        checkpoint.save_step(tmp_path, step, {**STATE, "step": step})
+    checkpoint.save(checkpoint.best(tmp_path, 20), STATE)  # and killed before the checkpoint of step 20
+    assert {file.name for file in tmp_path.glob("best*")} == {"best-10.pt", "best-15.pt", "best-20.pt"}
+    checkpoint.newest(tmp_path, "a" * 16)
+    assert {file.name for file in tmp_path.glob("best*")} == {"best-10.pt", "best-15.pt"}, "step 20 is yet to come"
+
+
 def test_a_run_never_starts_anew_by_itself(tmp_path: Path):
     for step in (5, 10):
         checkpoint.save_step(tmp_path, step, {**STATE, "step": step})

@@ -113,7 +113,7 @@ def test_the_first_process_records_and_speaks(pair: Path):
     assert objectives == {repr(entry["scores"]["valid"]["nll"])}, "all sweepers are told the same"
     [folder] = pair.glob("straight/work/*")
     assert {file.name for file in folder.iterdir()} >= {"model.pt", "metrics.jsonl"}
-    assert not [*folder.glob("checkpoint*"), *folder.glob("best.pt")]
+    assert not [*folder.glob("checkpoint*"), *folder.glob("best*")]
     steps = [json.loads(line)["step"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert steps == list(range(1, 9))
 
@@ -142,20 +142,21 @@ def test_processes_share_the_validation(pair: Path, cache: Path):
 
 def test_two_processes_go_on_where_one_stopped(cache: Path, tmp_path: Path, monkeypatch):
     """The real command. Data order and weights are the run's, so the number of processes may change on the way."""
-    options = (*SOBER, "trainer.steps=8", "trainer.accumulate=2", "trainer.checkpoint_every=4")
+    options = (*SOBER, "trainer.steps=8", "trainer.accumulate=2", "trainer.checkpoint_every=4", "trainer.log_every=4")
     straight = do(cache, tmp_path / "straight", *options)
 
     step = learner.Alone.step
     taken = []
 
-    def die_at_sixth(self, batches, rates):
+    def stop_at_sixth(self, batches, rates):
+        """In the middle of a line, whose sums are of one process so far."""
         taken.append(rates)
         if len(taken) == 6:
-            raise KeyboardInterrupt
+            os.kill(os.getpid(), signal.SIGTERM)
         return step(self, batches, rates)
 
-    monkeypatch.setattr(learner.Alone, "step", die_at_sixth)
-    with pytest.raises(KeyboardInterrupt):
+    monkeypatch.setattr(learner.Alone, "step", stop_at_sixth)
+    with pytest.raises(SystemExit):
         run.run(config(cache, tmp_path / "broken", *options), [])
     assert list(tmp_path.glob("broken/work/*/checkpoint-*.pt")) and not list(tmp_path.glob("broken/records/*/*"))
 
@@ -179,6 +180,17 @@ def test_a_mistake_of_one_process_is_told_with_its_number(monkeypatch, capsys):
     monkeypatch.setattr(errors, "PATIENCE", 0.0)
     errors.tell("the corpus is not there")
     assert capsys.readouterr().err == "error: process 1: the corpus is not there\n"
+
+
+def test_what_the_first_process_refuses_all_refuse(monkeypatch):
+    def refuse():
+        raise ValueError("the checkpoint is damaged")
+
+    told = []
+    monkeypatch.setattr(Place, "broadcast", lambda _, mine: told.append(mine) or told[0])
+    for rank in (0, 1):
+        with pytest.raises(ValueError, match="the checkpoint is damaged"):
+            Place(torch.device("cpu"), "fp32", rank, 2).first(refuse)
 
 
 def test_batches_that_cannot_be_shared_are_refused(cache: Path, tmp_path: Path, monkeypatch):

@@ -103,7 +103,7 @@ def outcome(results: Path) -> dict[int, dict[str, Any]]:
 def _left(found: dict[str, Any], folder: Path) -> dict[str, Any]:
     for key in ("started", "finished", "seconds", "overrides", "command", "decoding", "code", "checksum"):
         found.pop(key, None)
-    del found["config"]["paths"]
+    del found["config"]["paths"], found["config"]["rerun"]
     found["training"] = _timeless(found["training"])
     found["curve"] = [_timeless(line) for line in found["curve"]]
     lines = [_timeless(json.loads(line)) for line in (folder / "metrics.jsonl").read_text().splitlines()]

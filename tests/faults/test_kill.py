@@ -85,7 +85,7 @@ def test_killed_at_every_change_of_a_file(cache, undisturbed, precision, tmp_pat
         assert outcome(tmp_path / str(number)) == whole, said.read_text().splitlines()[-1]
     killed = said.read_text()
     if trials.full:
-        for named in ("os.rename", "checkpoint-", "best.pt", "model.pt", "metrics.jsonl", "hypotheses", ".json"):
+        for named in ("os.rename", "checkpoint-", "best-", "model.pt", "metrics.jsonl", "hypotheses", ".json"):
             assert any(named in line for line in killed.splitlines() if line.startswith("killed at")), named
 
 
@@ -152,6 +152,39 @@ def test_what_is_left_of_a_run_on_record_goes_when_it_is_asked_for(cache, tmp_pa
     assert finish(asked_for, said=said, die_at=r"os.remove .*/checkpoint-24.pt") == -signal.SIGKILL
     assert finish(asked_for, said=said) == 0 and "not trained again" in said.read_text()
     assert not list(tmp_path.glob("results/work/*/checkpoint*"))
+
+
+@pytest.mark.fault("kill -9 of a run that is trained again")
+def test_a_rerun_goes_on_where_it_was_killed(cache, tmp_path):
+    """Also where another study has asked for the run meanwhile, and has a record of its own."""
+    asked_for, said = words(cache, tmp_path / "results"), tmp_path / "said"
+    again = [*asked_for, "rerun=true"]
+    assert finish(asked_for, said=said) == 0
+    whole = outcome(tmp_path / "results")
+    assert finish(again, said=said, die_at=r"os.rename .*checkpoint-14.pt") == -signal.SIGKILL
+    assert finish([*asked_for, "study.name=another"], said=said) == 0 and "not trained again" in said.read_text()
+    assert finish(again, said=said, die_at=r"os.rename .*checkpoint-7.pt") == 0, "it is beyond that step"
+    [other] = tmp_path.glob("results/records/another/*.json")
+    other.unlink()
+    assert outcome(tmp_path / "results") == whole
+
+
+@pytest.mark.fault("kill -9 of a run that is trained again")
+@pytest.mark.parametrize("change", ["edited", "renamed"])
+def test_a_rerun_replaces_a_record_whatever_it_is(change, cache, tmp_path):
+    asked_for, said = words(cache, tmp_path / "results"), tmp_path / "said"
+    assert finish(asked_for, said=said) == 0
+    whole = outcome(tmp_path / "results")
+    [file] = tmp_path.glob("results/records/*/*.json")
+    if change == "edited":
+        file.write_text(file.read_text().replace('"nll": ', '"nll": 1'))
+    else:
+        file.rename(file.with_name(f"mine-{file.stem.rpartition('-')[2]}.json"))
+    assert finish([*asked_for, "rerun=true"], said=said, die_at=r"os.rename .*checkpoint-14.pt") == -signal.SIGKILL
+    assert finish([*asked_for, "rerun=true"], said=said) == 0, said.read_text()
+    for older in tmp_path.glob("results/records/*/mine-*.json"):
+        older.unlink()
+    assert outcome(tmp_path / "results") == whole
 
 
 @pytest.mark.fault("kill -9 at a random moment of a stack of runs")
