@@ -62,7 +62,7 @@ def test_killed_at_random_moments(precision, cache, undisturbed, tmp_path, trial
             ended += 1
         process.kill()
         process.join()
-        assert process.exitcode == -signal.SIGKILL
+        assert process.exitcode in (-signal.SIGKILL, 0), "it may have ended in that moment"
     assert finish(words(cache, tmp_path / str(ended), precision), said=tmp_path / "said") == 0
     assert outcome(tmp_path / str(ended)) == whole
 
@@ -108,29 +108,20 @@ def test_killed_in_the_middle_of_a_write(cache, undisturbed, precision, tmp_path
 def test_killed_and_its_newest_checkpoint_damaged(precision, cache, undisturbed, tmp_path, trials):
     if precision == "bf16" and not trials.full:
         pytest.skip("the same files")
-    whole, seconds = undisturbed
-    said, damaged, ended = tmp_path / "said", 0, 0
-    for _ in trials(full=20, quick=1):
-        while True:
-            process = start(words(cache, tmp_path / str(ended), precision), said=said)
-            process.join(trials.random.uniform(0.4, 1) * seconds)
-            process.kill()
-            process.join()
-            if process.exitcode == 0:
-                assert outcome(tmp_path / str(ended)) == whole
-                ended += 1
-            saved = sorted((tmp_path / str(ended)).glob("work/*/checkpoint-*.pt"), key=lambda file: len(file.name))
-            if len(saved) == 2:
-                break
-        content = bytearray(saved[-1].read_bytes())
+    whole, _ = undisturbed
+    for number in trials(full=20, quick=1):
+        asked_for, said = words(cache, tmp_path / str(number), precision), tmp_path / f"said{number}"
+        place = rf"os.rename .*checkpoint-{trials.random.choice([14, 20, 21, 24])}.pt"
+        assert finish(asked_for, said=said, die_at=place) == -signal.SIGKILL
+        _, newest = sorted(tmp_path.glob(f"{number}/work/*/checkpoint-*.pt"), key=lambda file: int(file.stem[11:]))
+        content = bytearray(newest.read_bytes())
         content[trials.random.randrange(len(content))] ^= 1 << trials.random.randrange(8)
-        saved[-1].write_bytes(
-            content[: trials.random.randrange(len(content))] if trials.random.random() < 0.5 else content
-        )
-        damaged += 1
-    assert finish(words(cache, tmp_path / str(ended), precision), said=said) == 0, said.read_text()
-    assert outcome(tmp_path / str(ended)) == whole
-    assert said.read_text().count("is damaged, its checksum does not fit: the run goes on from") == damaged
+        if trials.random.random() < 0.5:
+            content = content[: trials.random.randrange(len(content))]
+        newest.write_bytes(content)
+        assert finish(asked_for, said=said) == 0, said.read_text()
+        assert f"{newest.name} is damaged, its checksum does not fit: the run goes on from" in said.read_text()
+        assert outcome(tmp_path / str(number)) == whole
 
 
 @pytest.mark.fault("kill -9 between the record and the tidying up")
@@ -194,7 +185,7 @@ def test_a_stack_killed_at_random_moments(cache, tmp_path, trials):
     assert finish(words(cache, tmp_path / "whole", "fp32", *stack), said=said) == 0
     whole = outcome(tmp_path / "whole")
     assert len(whole) == 3
-    for number in trials(full=20, quick=1):
+    for number in trials(full=6, quick=1):
         asked_for = words(cache, tmp_path / str(number), "fp32", *stack)
         place = f"os.rename .*checkpoint-{trials.random.choice([7, 10, 14, 20, 21, 24])}.pt"
         assert finish(asked_for, said=said, die_at=place) == -signal.SIGKILL

@@ -176,7 +176,7 @@ def test_what_happens_in_the_middle_costs_no_line(what, trials, capfd, tmp_path)
                 tracked.log(1, {"loss": 1.0})
                 tracked._mirror._starting.result()
                 tracked.log(2, {"loss": 2.0})
-                assert found.taken.wait(60), "W&B was reached"
+                assert found.taken.wait(300), "W&B was reached"
                 what(found)
                 for step in range(3, 30):
                     tracked.log(step, {"loss": float(step)})
