@@ -5,9 +5,11 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Self
+
+from data.owner import abandoned, own_path
 
 CONF = Path(__file__).resolve().parent.parent / "conf"  # every choice, as YAML; here for who reads it without Hydra
 
@@ -19,7 +21,7 @@ def whole_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     An OSError names `path`, also where the disk is full, of which Python does not say where.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = own_path(path.parent, path.name, ".tmp")
     encoding, newline = (None, None) if "b" in mode else ("utf-8", "\n")
     try:
         with names_file(path), temporary.open(mode, encoding=encoding, newline=newline) as file:
@@ -41,18 +43,13 @@ def whole_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
 
 
 def torn(folder: Path) -> list[Path]:
-    """What `whole_file` has begun there and nobody ends: its writer is none of this machine's, or had our number."""
-    return [path for path in folder.glob(".*.[0-9]*.tmp") if not _at_work(path.name.split(".")[-2])]
-
-
-def _at_work(process: str) -> bool:
-    try:
-        os.kill(int(process), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass  # somebody else's
-    return process != str(os.getpid())
+    """What `whole_file` has begun there and nobody ends, by the rule of `data.owner`."""
+    found = []
+    for path in folder.glob(".*.tmp"):
+        with suppress(FileNotFoundError):  # it has just been ended
+            if abandoned(path):
+                found.append(path)
+    return found
 
 
 @contextmanager

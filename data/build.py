@@ -21,10 +21,10 @@ import numpy as np
 from data.batch import BOS, EOS, UNK
 from data.config import TaskConfig
 from data.corpora import ContentDigest, Corpus, Item
+from data.owner import own_path
 from data.prepared import FORMAT, MANIFEST, Prepared, checksum, sha256
 from data.repeats import Repeats
 from data.tokenizer import Tokenizer, train_tokenizer
-from data.turn import own_folder
 
 TOKENIZER_CHARACTERS = 100_000_000  # at most so many characters teach the tokenizer
 BLOCK = 1 << 20  # characters of a document encoded at once
@@ -33,7 +33,7 @@ BUFFER = 1 << 20  # bytes of numbers written at once
 
 def build(task: TaskConfig, corpus: Corpus, home: Path) -> Prepared:
     """The folder `home`/<digest of the text>, written from the corpus unless another process was faster."""
-    folder = own_folder(home, "building")
+    folder = own_path(home, "building")
     folder.mkdir(parents=True)
     try:
         content = _write(task, corpus, folder)
@@ -53,7 +53,7 @@ def _publish(folder: Path, target: Path, task: TaskConfig) -> Prepared:
         except OSError:  # the target exists
             if (prepared := Prepared.find(target, task)) is not None:
                 return prepared
-            aside = own_folder(target.parent, "damaged")
+            aside = own_path(target.parent, "damaged")
             try:
                 target.rename(aside)
             except OSError:
