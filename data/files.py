@@ -37,20 +37,23 @@ def find(name: str, corpora: str | None) -> Path:
 
 
 def within(name: str, folder: str) -> Path:
-    """The path called `name`: an absolute one is taken as it is, any other stays in `folder`, symlinks followed.
+    """The path called `name`: an absolute one is taken as it is, any other stays in `folder`.
 
-    Raises: ValueError for one that leaves it, or has control characters in its name.
+    Links in `folder` lead where they lead: who laid them there means them, and shared corpora are often kept so.
+    Raises: ValueError for one that leaves it by "..", or has control characters in its name.
     """
     if any(unicodedata.category(character) == "Cc" for character in name):
         raise ValueError(f"the name {name!r} holds a control character: rename the file, and check who wrote that name")
     given, home = Path(name).expanduser(), Path(folder).expanduser()
-    path = home / given
-    if not given.is_absolute() and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(home)):
+    if given.is_absolute():
+        return given
+    inside = Path(os.path.normpath(given))  # read as checked: ".." behind a link would be of the folder it leads to
+    if inside.parts[:1] == ("..",):
         raise ValueError(
-            f"{name} leads out of {home.absolute()}, to {os.path.realpath(path)}: give that absolute path if it is "
-            "what you mean"
+            f"{name} leads out of {home.absolute()}, to {os.path.normpath(home.absolute() / inside)}: give that "
+            "absolute path if it is what you mean"
         )
-    return path
+    return home / inside
 
 
 def read_text(path: Path) -> str:
@@ -79,10 +82,8 @@ def read_text(path: Path) -> str:
     return text
 
 
-ROOM, RATIO = (
-    1 << 30,
-    200,
-)  # bytes that any gzip file may unpack to; beyond them, how many times its size (text: 3 to 10)
+ROOM = 1 << 30  # bytes that any gzip file may unpack to
+RATIO = 200  # a larger one: how many times its size (text: 3 to 10)
 
 
 def _unpacked(path: Path) -> bytearray:

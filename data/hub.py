@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from data.config import CorpusConfig
@@ -12,9 +11,9 @@ from data.files import MissingCorpusError, within
 def is_local(config: CorpusConfig) -> bool:
     """Whether the data set is a folder on this machine rather than a name on the hub.
 
-    Raises: ValueError for a relative one outside the working directory.
+    Raises: ValueError for a relative one that leaves the working directory by "..".
     """
-    return config.hub is not None and Path(config.hub).expanduser().is_dir() and within(config.hub, ".").is_dir()
+    return config.hub is not None and within(config.hub, ".").is_dir()
 
 
 def read_rows(config: CorpusConfig, split: str, sides: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
@@ -69,7 +68,7 @@ def _load(config: CorpusConfig, split: str) -> Any:
         ) from None
     datasets.disable_progress_bars()
     assert config.hub is not None
-    name = str(Path(config.hub).expanduser()) if is_local(config) else config.hub
+    name = str(within(config.hub, ".")) if is_local(config) else config.hub
     how: dict[str, Any] = {"split": split, "revision": config.hub_revision, "streaming": config.streaming}
     try:
         return datasets.load_dataset(name, config.hub_config, **how)
