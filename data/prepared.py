@@ -48,6 +48,7 @@ class Prepared:
     task: TaskConfig
     manifest: dict[str, Any]
     _arrays: dict[tuple[str, str], np.ndarray] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _checked: set[tuple[str, str]] = field(default_factory=set, init=False, repr=False, compare=False)
 
     @classmethod
     def open(cls, folder: Path, task: TaskConfig) -> "Prepared":
@@ -149,8 +150,10 @@ class Prepared:
     def side(self, split: str, side: str) -> tuple[np.ndarray, np.ndarray]:
         """Flat ids and offsets (one more than sentences) of one side of a split of sentences. Raises: DamagedError."""
         flat, offsets = self.array(split, side), self.array(split, f"{side}_offsets")
-        if len(offsets) == 0 or offsets[0] != 0 or offsets[-1] != len(flat) or (offsets[1:] < offsets[:-1]).any():
-            raise self._damaged(f"{split}.{side}_offsets.npy", "no way to cut its text into sentences")
+        if (split, side) not in self._checked:  # once: every batch comes here, and this reads them all
+            if len(offsets) == 0 or offsets[0] != 0 or offsets[-1] != len(flat) or (offsets[1:] < offsets[:-1]).any():
+                raise self._damaged(f"{split}.{side}_offsets.npy", "no way to cut its text into sentences")
+            self._checked.add((split, side))
         return flat, offsets
 
     @property

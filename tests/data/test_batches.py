@@ -107,6 +107,24 @@ def test_an_epoch_of_pairs_has_every_pair_once_within_the_budget(pairs: Prepared
     assert not all(a.targets.shape == b.targets.shape and same(a, b) for a, b in zip(*epochs, strict=False))
 
 
+class Watched(np.ndarray):
+    """Counts how often it is compared as a whole."""
+
+    compared = 0
+
+    def __lt__(self, other):  # pyright: ignore[reportIncompatibleMethodOverride]
+        Watched.compared += 1
+        return super().__lt__(other)
+
+
+def test_offsets_are_looked_through_once_and_not_for_every_batch(pairs: Prepared, monkeypatch) -> None:
+    prepared = Prepared.open(pairs.folder, pairs.task)
+    mapped = Prepared._mapped
+    monkeypatch.setattr(Prepared, "_mapped", lambda self, name: mapped(self, name).view(Watched))
+    assert len(list(evaluation_batches(prepared, "test", 300, 64))) > 3
+    assert Watched.compared == 2, "source and target"
+
+
 def test_a_translation_batch_is_laid_out_as_promised(pairs: Prepared) -> None:
     decode = pairs.tokenizer.decode
     sources, targets = pairs.lines("test", "source"), pairs.lines("test", "target")
