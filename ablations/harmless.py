@@ -24,7 +24,8 @@ def refuse_code(config: dict[str, Any]) -> None:
     A secret among them is refused too: they are on record, and Hydra and W&B show them.
     """
     known = secrets()
-    for where, value in _leaves(config, ""):
+    last = ("hydra.", "hydra.overrides.")  # the words as typed: what they set is named before them
+    for where, value in sorted(_leaves(config, ""), key=lambda leaf: sum(map(leaf[0].startswith, last))):
         key = where.rpartition(".")[2]
         if key == "_target_" and not re.fullmatch(PLUGINS, str(value)):
             _refuse(where, value, "nothing that a config names is called")

@@ -98,13 +98,13 @@ def test_a_pickle_bomb_is_refused_unlit(trained, marker):
             rescore(record, None, {}, None, "cpu")
         (place / "model.pt").write_bytes(whole)
         record.unlink()
-        for other in ("best.pt", "checkpoint-1.pt"):
+        for other in ("best-1.pt", "checkpoint-1.pt"):
             (place / other).write_bytes(bomb)
         with pytest.raises(ValueError, match=r"checkpoint"):
             run.run(config(folder / "cache", folder / "r", *words), words)
         for other in place.glob("*checkpoint-1.pt*"):
             other.unlink()
-        (place / "best.pt").unlink(missing_ok=True)
+        (place / "best-1.pt").unlink(missing_ok=True)
         for failed in record.parent.glob("*.json"):
             failed.unlink()
         record.write_bytes(content)
@@ -370,7 +370,7 @@ def test_tables_show_hostile_names_as_text(tmp_path):
 def secret(monkeypatch, tmp_path) -> str:
     """A key in the environment, and a password in the file where W&B keeps its own."""
     monkeypatch.setenv("WANDB_API_KEY", KEY)
-    (tmp_path / "netrc").write_text("machine api.wandb.ai login user password of-the-netrc-file\n")
+    (tmp_path / "netrc").write_text("machine api.wandb.ai login user password of-the-netrc-file-1\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     return KEY
 
@@ -380,7 +380,7 @@ def test_a_key_in_a_setting_is_refused_without_being_shown(secret):
     for word in (
         f"tracking.entity={secret}",
         f"tracking.project=x-{secret}",
-        "tracking.entity=of-the-netrc-file",
+        "tracking.entity=of-the-netrc-file-1",
         "tracking.entity=${oc.env:WANDB_API_KEY}",
         "tracking.entity=${oc.env:WANDB_API_KEY,none}",
         "tracking.entity=${oc.env: HF_TOKEN}",
@@ -389,14 +389,36 @@ def test_a_key_in_a_setting_is_refused_without_being_shown(secret):
     ):
         with pytest.raises(ValueError, match="holds the secret in") as refusal:
             compose([word])
+        assert str(refusal.value).startswith(f"{word.lstrip('+').partition('=')[0]} holds")
         assert secret not in str(refusal.value) and "of-the-netrc-file" not in str(refusal.value)
     assert compose(["tracking.entity=somebody", "paths.results=${oc.env:HOME}"])
+
+
+def test_a_setting_that_has_a_word_in_common_with_a_password_is_none(monkeypatch):
+    words = ["task=multi30k_en_de", "trainer.batch_tokens=16777216", "projection=separate", "tracking=none"]
+    passwords = {
+        "POSTGRES_PASSWORD": "multi30k",
+        "MAX_TOKENS": "16777216",
+        "SSH_KEY": "separate",
+        "OPENAI_API_KEY": "tracking",
+        "A_PASSWORD": "training",
+        "B_PASSWORD": "trainingandtesting",
+        "C_PASSWORD": "123456789012",
+        "D_PASSWORD": "hello_world_1",
+    }
+    for name, value in passwords.items():
+        monkeypatch.setenv(name, value)
+    words += ["paths.results=/x/training/trainingandtesting/123456789012", "study.name=hello_world_12"]
+    assert compose([*words, "tracking.project=${oc.env:MAX_TOKENS}"])
+    monkeypatch.setenv("E_PASSWORD", "hello_world_12")
+    with pytest.raises(ValueError, match=r"study\.name holds the secret in \$E_PASSWORD"):
+        compose(words)
 
 
 @pytest.mark.fault("secrets: a key in a setting, a command, an error or a record")
 def test_a_key_reaches_no_record_and_no_line(secret, tmp_path, capsys):
     entry = make_record(status="failed") | {"reason": f"401 for {secret}", "command": f"python train.py x={secret}"}
-    file = records.write(entry | {"overrides": [f"x={secret}"], "samples": [{"a": "of-the-netrc-file"}]}, tmp_path)
+    file = records.write(entry | {"overrides": [f"x={secret}"], "samples": [{"a": "of-the-netrc-file-1"}]}, tmp_path)
     assert secret not in file.read_text() and "of-the-netrc-file" not in file.read_text()
     assert records.load(file)["reason"] == "401 for ***"
     tell(f"401 for {secret}")
@@ -412,13 +434,14 @@ def test_what_is_a_secret(monkeypatch):
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", "/nowhere")
     for name in ("A_KEY", "HF_TOKEN", "PGPASSWORD", "SECRET_OF_MINE", "AWS_ACCESS_KEY_ID", "api_key"):
-        monkeypatch.setenv(name, f"value-of-{name}")
-    for name in ("TOKENIZERS_PARALLELISM", "KEYBOARD", "PATH"):
-        monkeypatch.setenv(name, f"value-of-{name}")
-    monkeypatch.setenv("SHORT_KEY", "true")
+        monkeypatch.setenv(name, f"value-1-of-{name}")
+    for name in ("TOKENIZERS_PARALLELISM", "MAX_TOKENS", "KEYBOARD", "PATH"):
+        monkeypatch.setenv(name, f"value-1-of-{name}")
+    for name, value in (("SHORT_KEY", "abc-1234567"), ("WORD_KEY", "authentication"), ("FILE_KEY", "/home/me/key-1")):
+        monkeypatch.setenv(name, value)
     assert len(secrets()) == 6
-    monkeypatch.setenv("LONG_KEY", "value-of-A_KEY-and-more")
-    assert hidden({"a": ["value-of-A_KEY-and-more", 1, None]}) == {"a": ["***", 1, None]}
+    monkeypatch.setenv("LONG_KEY", "value-1-of-A_KEY-and-more")
+    assert hidden({"a": ["value-1-of-A_KEY-and-more", 1, None]}) == {"a": ["***", 1, None]}
 
 
 @pytest.mark.fault("secrets: a key or a password of a remote in what W&B keeps")
