@@ -50,6 +50,8 @@ def refuse_link(folder: Path) -> None:
 def write(record: dict[str, Any], results: str | Path) -> Path:
     """Write a record in one piece, replacing an earlier one of the same run in every study, and return its path.
 
+    A copy that cannot be loaded is left to its own study, which names it when it is read.
+
     JSON has no NaN: a number that is not finite is stored as null, and `non_finite` says where and what it was,
     such as {"curve.12.loss": "nan"}. Keys and passwords that this process can see are stored as *** (`secrets.hidden`).
     """
@@ -57,15 +59,21 @@ def write(record: dict[str, Any], results: str | Path) -> Path:
     check_place(results, record["study"])
     _check(record, target)
     lost: dict[str, str] = {}
-    plain = {key: value if key in KEYS else hidden(value) for key, value in _finite(record, "", lost).items()}
+    plain = _finite(record, "", lost)
+    plain |= hidden({key: value for key, value in plain.items() if key not in KEYS})
     if lost:
         plain["non_finite"] = lost
     write_text(target, text(plain))
     for other in set(target.parent.parent.glob(f"*/*-{record['signature']}.json")) - {target}:
         if other.parent.is_symlink():
             continue
-        study = {**load(other)["config"]["study"], "name": other.parent.name}
-        write_text(other, text(copy_for(plain, study)))
+        try:
+            study = {**load(other)["config"]["study"], "name": other.parent.name}
+        except ValueError:
+            continue
+        copy = text(copy_for(plain, study))
+        if other.read_bytes() != copy.encode():
+            write_text(other, copy)
     return target
 
 
@@ -85,13 +93,20 @@ def _finite(value: Any, where: str, lost: dict[str, str]) -> Any:
     return value
 
 
+class UnsealedError(ValueError):
+    """A record without a checksum."""
+
+
 def load(file: str | Path) -> dict[str, Any]:
     """Read a record and check that it is whole and is what it says. Raises ValueError naming the file."""
     return load_signed(file)[0]
 
 
-def load_signed(file: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A record as `load` gives it, and the identity that its signature is made of."""
+def load_signed(file: str | Path, sealed: bool = True) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A record as `load` gives it, and the identity that its signature is made of.
+
+    `sealed`: with UnsealedError for one that has no checksum.
+    """
     content = _content(Path(file))
     try:
         sound, broken = unseal(content), ""
@@ -104,8 +119,13 @@ def load_signed(file: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
     if not isinstance(record, dict) or "schema" not in record:
         raise ValueError(f"{file} is not a record: move it out of the records folder")
     check_schema(record, file)
-    if sound is None:
+    if sound is None and "checksum" in record:
         raise ValueError(f"{file} is damaged or was edited ({broken}): restore it, or delete it and run again")
+    if sound is None and sealed:
+        raise UnsealedError(
+            f"{file} has no checksum, as records of earlier versions: "
+            f"`python -m ablations.record.checksum {file}` adds it where the signature fits"
+        )
     found = _check(record, file)
     if ending(Path(file).name) != record["signature"]:
         raise ValueError(

@@ -17,18 +17,19 @@ def find(results: str | Path, signature: str, study: str) -> Record | None:
     A diverged run would diverge again; a failed one deserves another try. A run that another study made belongs into
     this study's table too: `write(copy_for(record, study), results)`.
     """
-    check_place(results, study)
+    check_study(study)
     files = (Path(results) / "records").glob(f"*/*-{signature}.json")
     for file in sorted(files, key=lambda file: (file.parent.name != study, file)):
         record = load(file)
         if record["signature"] == signature and record["status"] != "failed":
             return {**record, "study": file.parent.name}
+    check_place(results, study)  # it would be made, and be refused when it is written
     return None
 
 
 def answers(results: str | Path, signatures: Collection[str], study: str) -> dict[str, tuple[Path, Record]]:
     """What `find` would give for each of many signatures, as a file and its brief; without an answer, absent."""
-    check_place(results, study)
+    check_study(study)
     found: dict[str, tuple[Path, Record]] = {}
     for name in sorted(_folders(results), key=lambda name: (name != study, name)):
         for file, brief in index.read(results, name, endings=set(signatures) - found.keys()):

@@ -29,14 +29,14 @@ from ablations.record.seal import unseal
 
 Record = dict[str, Any]
 Entry = tuple[int, dict[str, Any], dict[str, Any], str]  # line of what is common, config's seed, a run's own, as text
-Stamp = list[int]  # size, then when the content and when anything about the file changed last, in ns
+# Size, then when the content and when anything about the file changed last, in ns; None for what is no file.
+Stamp = list[int] | None
 # Of a record, what a brief has: common to many runs, and a run's own.
 COMMON = ("strategy", "sites", "task", "kind", "config", "signed", "data", "budget", "claims", "machine")
 OWN = ("signature", "seed", "status", "reason", "training", "scores", "started", "finished", "decoding", "validations")
 # A file may change twice within a step of the clock that stamps it: up to 2 s on some file systems. One that changed
 # so shortly before it was read is read again the next time.
 MOMENT = 2 * 10**9
-ODD = [-1, 0, 0]
 CODE = ("identity.py", "seal.py", "file.py", "parts.py", "index.py", "../../data/config.py")
 
 
@@ -51,7 +51,7 @@ def read(results: str | Path, study: str, endings: Collection[str] | None = None
     if not wanted:
         return []
     for name in wanted:
-        if stamps[name] is ODD:
+        if stamps[name] is None:
             load_signed(folder / name)  # says what is wrong with it
     collecting = gc.isenabled()
     gc.disable()  # so many dicts, and none of them garbage: looking through them doubles the time
@@ -68,7 +68,7 @@ def read(results: str | Path, study: str, endings: Collection[str] | None = None
 
 
 def scan(folder: Path) -> dict[str, Stamp]:
-    """Name -> stamp of the records in a folder, without opening one; ODD for what is no file."""
+    """Name -> stamp of the records in a folder, without opening one."""
     if not folder.is_dir():
         return {}
     with os.scandir(folder) as entries:
@@ -79,8 +79,8 @@ def _stamp(entry: os.DirEntry[str]) -> Stamp:
     try:
         found = entry.stat()
     except OSError:  # a link to nowhere
-        return ODD
-    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns] if stat.S_ISREG(found.st_mode) else ODD
+        return None
+    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns] if stat.S_ISREG(found.st_mode) else None
 
 
 class _Index:
@@ -219,7 +219,8 @@ class _Index:
 
     def save(self, now: int) -> None:
         """Writes what would spare the next reader work; `now`, in ns, is before the folder was scanned."""
-        rows = [line for (_, (_, *times), *_), line in self.entries.values() if max(times) < now - MOMENT]
+        stamped = [(row[1], line) for row, line in self.entries.values() if row[1] is not None]
+        rows = [line for (_, *times), line in stamped if max(times) < now - MOMENT]
         if rows == self.rows:
             return
         body = "\n".join([str(len(self.common)), *self.common, *rows]).encode()

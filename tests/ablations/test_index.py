@@ -204,6 +204,24 @@ def test_answers_are_those_of_find(study):
             assert all(records.load(file)["signature"] == signature for signature, (file, _) in found.items())
 
 
+def test_what_was_no_file_a_moment_ago_is_read_and_not_remembered(study, monkeypatch):
+    real, file = index.load_signed, study / "records" / "demo" / names(study)[0]
+    whole = file.read_bytes()
+    file.unlink()
+    file.mkdir()
+
+    def load(path):
+        if file.is_dir():
+            file.rmdir()
+            file.write_bytes(whole)
+        return real(path)
+
+    monkeypatch.setattr(index, "load_signed", load)
+    assert [brief["seed"] for brief in records.briefs(study, "demo")] == [0, 1, 2]
+    remembered = (study / "work" / "index" / "demo").read_text()
+    assert [name in remembered for name in names(study)] == [False, True, True]
+
+
 def test_an_index_that_is_mostly_of_files_that_are_gone_is_made_anew(study):
     """A study that is run again and again under other settings would leave ever more lines behind."""
     file = study / "work" / "index" / "demo"

@@ -6,6 +6,7 @@ from dataclasses import fields
 import pytest
 
 from ablations import record as records
+from ablations import secrets
 from ablations.record.seal import unseal
 from models.projections.config import ProjectionConfig
 from tests.ablations.make import SITE, make_config, make_record, rewrite
@@ -268,6 +269,28 @@ def test_a_run_of_two_studies_has_one_outcome(tmp_path):
     again = records.find(tmp_path, first["signature"], "b")
     assert again["scores"]["test"]["token_perplexity"] == 40.0
     assert again["config"]["study"] == {"name": "b", "question": "why", "baseline": "k_is_v"}
+
+
+def test_a_copy_that_says_the_same_is_left_alone(tmp_path):
+    """Its stamps say when it changed; one of another study that cannot be loaded keeps nobody from writing."""
+    first = make_record(study="a")
+    copy = records.write(records.copy_for(first, {**first["config"]["study"], "name": "b"}), tmp_path)
+    os.utime(copy, ns=(1, 1))
+    records.write(first, tmp_path)
+    assert copy.stat().st_mtime_ns == 1
+    broken = copy.read_bytes()[:-20]
+    copy.write_bytes(broken)
+    file = records.write(make_record(study="a", score=40.0), tmp_path)
+    assert records.load(file)["scores"]["test"]["token_perplexity"] == 40.0 and copy.read_bytes() == broken
+    with pytest.raises(ValueError, match="not a readable record"):
+        records.briefs(tmp_path, "b")
+
+
+def test_keys_and_passwords_are_looked_for_once_a_record(tmp_path, monkeypatch):
+    real, calls = secrets.secrets, []
+    monkeypatch.setattr(secrets, "secrets", lambda: calls.append(1) or real())
+    records.write(make_record(), tmp_path)
+    assert len(calls) == 1
 
 
 @pytest.mark.parametrize(

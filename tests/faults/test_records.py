@@ -12,7 +12,7 @@ import pytest
 from ablations import record as records
 from ablations import run, writers
 from ablations.compose import CONF
-from ablations.record import index
+from ablations.record import checksum, index
 from ablations.record.seal import seal, unseal
 from scripts import figures, tables
 from tests.ablations.cells import config, do
@@ -107,6 +107,29 @@ def test_an_edited_record(file, edit):
     assert edit(text) != text
     file.write_text(edit(text), newline="")
     assert "checksum" in believed_by_nobody(file)
+
+
+@pytest.mark.fault("record: a score, a loss or a line's end edited")
+def test_a_record_of_before_checksums(results, file, monkeypatch, capsys):
+    """Is told from a damaged one, and gets its checksum where its signature fits."""
+    whole, other = file.read_bytes(), records.path(results, make_record(seed=1))
+    file.write_text(unseal(whole))
+    told = believed_by_nobody(file)
+    assert "damaged" not in told and f"`python -m ablations.record.checksum {file}`" in told
+    other.write_text(unseal(other.read_bytes()).replace('"d_ff": 64', '"d_ff": 65'))
+    edited, sound = other.read_bytes(), records.path(results, make_record(seed=7, study="other"))
+    torn = sound.with_name(f"torn-{sound.name}")
+    torn.write_text(score(sound.read_text().replace("37.0", "30.0")))
+    stamps = [path.stat().st_mtime_ns for path in (sound, torn)]
+    monkeypatch.setattr(sys, "argv", ["it", *map(str, (other, torn, file, sound))])
+    with pytest.raises(SystemExit) as end:
+        checksum.main()
+    assert end.value.code == 1 and file.read_bytes() == whole
+    first, second = capsys.readouterr().err.splitlines()
+    assert str(other) in first and "its config gives" in first and other.read_bytes() == edited
+    assert str(torn) in second and "is damaged or was edited" in second
+    assert stamps == [path.stat().st_mtime_ns for path in (sound, torn)]
+    assert records.load(file)["seed"] == 0
 
 
 @pytest.mark.fault("record: the copy of another study edited")
@@ -255,6 +278,7 @@ def test_nothing_is_written_or_deleted_through_a_link(tmp_path):
     link.parent.mkdir(parents=True)
     link.symlink_to(elsewhere)
     assert "is a link" in named(lambda: run.run(asked, words), link)
+    assert not (tmp_path / "r" / "work").exists(), "before it trains"
     assert "is a link" in named(lambda: records.write(make_record(), tmp_path / "r"), link)
     link.unlink()
     done = do(tmp_path / "cache", tmp_path / "r", *words)
@@ -273,6 +297,17 @@ def test_nothing_is_written_or_deleted_through_a_link(tmp_path):
     assert named(lambda: run.run(asked, words), file)
     records.write(done, tmp_path / "r")
     assert target.read_text() == "somebody's" and not file.is_symlink(), "replaced, and not written through"
+
+
+def test_a_study_behind_a_link_is_read(results):
+    demo = results / "records" / "demo"
+    link = demo.rename(demo.with_name("elsewhere")).parent / "demo"
+    link.symlink_to("elsewhere")
+    signature = make_record()["signature"]
+    for study in ("demo", "third"):
+        assert records.find(results, signature, study)["seed"] == 0
+        assert list(records.answers(results, [signature], study)) == [signature]
+    assert [brief["seed"] for brief in records.briefs(results, "demo")] == [0, 1]
 
 
 HOSTILE = ("..", "../../x", "/tmp/x", "a\nb", "a\0b", "-rf", "x" * 300, "аdmin", "<script>", "=1+1", "a|b\\", "~", " ")
