@@ -162,8 +162,13 @@ class Prepared:
         return list(self.manifest.get("classes", []))
 
     def labels(self, split: str) -> np.ndarray:
-        """[sentences]: number of each sentence's class."""
-        return self.array(split, "label")
+        """[sentences]: number of each sentence's class. Raises: DamagedError."""
+        labels = self.array(split, "label")
+        if (split, "label") not in self._checked:
+            if len(labels) and not 0 <= labels.min() <= labels.max() < len(self.classes):
+                raise self._damaged(f"{split}.label.npy", "of more classes than there are")
+            self._checked.add((split, "label"))
+        return labels
 
     def lengths(self, split: str) -> np.ndarray:
         """[pairs, 2]: tokens of source and target, each with its eos; [sentences, 1]: tokens with bos."""

@@ -5,6 +5,7 @@ code no input has reached. Each does so in a process of its own, since what is w
 """
 
 import importlib.util
+import io
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, example, given, seed, settings
 
@@ -41,6 +43,15 @@ EVERY = [
     pytest.param("corpora", marks=corpora),
     pytest.param("cache", marks=cache),
 ]
+
+
+def array(numbers: list[int]) -> bytes:
+    """A file of numpy's."""
+    file = io.BytesIO()
+    np.save(file, np.array(numbers))
+    return file.getvalue()
+
+
 # What once broke the promise, as `read` of the target is given it.
 FOUND: dict[str, Callable[[Any], list[tuple]]] = {
     "overrides": lambda target: [
@@ -63,6 +74,7 @@ FOUND: dict[str, Callable[[Any], list[tuple]]] = {
         (1, resealed(target.manifest(1), "tokenizer.json", b"[" * 9999)),
         (1, {"manifest.json": b"[" * 9999}),
         (1, resealed(target.manifest(1), "test.text.npy", b"\x93NUMPY")),
+        (2, resealed(target.manifest(2), "train.label.npy", array([0, 1 << 29]))),
     ],
 }
 RULES = settings(
