@@ -294,8 +294,8 @@ SAFEGUARDS = (
     Safeguard(
         "records hide secrets",
         "ablations/record/file.py",
-        "value if key in KEYS else hidden(value)",
-        "value",
+        "plain |= hidden({key: value for key, value in plain.items() if key not in KEYS})",
+        "pass",
         "tests/faults/test_security.py::test_a_key_reaches_no_record_and_no_line",
     ),
     Safeguard(
