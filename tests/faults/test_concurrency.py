@@ -242,7 +242,7 @@ def test_a_killed_preparation_is_made_again(prepared, tmp_path, trials):
     assert killed > (trials.tries / 2 if trials.full else 0), "most were killed before they had ended"
 
 
-NOT_OURS = [".sync-conflict-2026-node", ".a-b-c-d", ".x.1a.tmp", ".x.4711.tmp", ".nfs0000-00000001", ".tmp", ".lock"]
+NOT_OURS = [".sync-conflict-2026-node", ".a-b-c-d", ".x.1a.tmp", ".x.4711.tmp", ".nfs0000-00000001", ".tmp"]
 NOT_OURS += [".x-0badcafe-99999999999999999999-node.tmp", ".x-0BADCAFE-1-node.tmp", "x-0badcafe-1-node"]
 
 
@@ -272,11 +272,13 @@ def test_only_the_dead_are_tidied_up_after(tmp_path, monkeypatch):
             os.utime(path, (time.time() - age,) * 2)
             whose.add(path.name)
     for name in NOT_OURS:
-        (files / name).touch(), (cache / name).touch()
+        (files / name).touch(), (cache / name).mkdir()
+        for home in (files, cache):
+            os.utime(home / name, (time.time() - 2 * day,) * 2)
     assert {path.name for path in torn(files)} == dead & {path.name for path in files.iterdir()}
-    kept = {path for path in cache.iterdir() if path.name in alive}
+    kept = [name for name in left(cache) if name in alive]
     with data.turn.turn(cache):
-        assert set(cache.iterdir()) == kept
+        assert left(cache) == kept
     with whole_file(files / "new.pt") as _:
         [path] = files.glob(".new.pt*.tmp")
         assert owner(path) == (os.getpid(), here)
