@@ -11,7 +11,7 @@ import sys
 import warnings
 import zipfile
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import torch
 
@@ -32,7 +32,9 @@ def save(path: Path, state: dict[str, Any]) -> None:
     """Writes beside `path`, flushes to the disk, then renames: a kill at any moment leaves the old file or the new."""
     with whole_file(path, "wb") as file:
         summed = _Summed(file)
-        torch.save({"format": FORMAT, **state}, summed)
+        torch.save(
+            {"format": FORMAT, **state}, cast(IO[bytes], summed)
+        )  # which `write` and `flush` are all it needs of
         file.write(_last_line(summed.digest))
 
 

@@ -115,6 +115,7 @@ def _begin(asked: Asked, all_held: ExitStack) -> Begun | float:
     if (found := known()) is None:  # what is finished can be asked for where nothing can be written
         check_writable(folder)
         check_writable(results / "records" / config.study.name)
+        record.refuse_link(results / "records" / config.study.name)
     prepared = prepare(config.task, config.paths.corpora, config.paths.cache)
     if found is not None:
         if place.rank == 0 and checkpoint.unfinished(folder):

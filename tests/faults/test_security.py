@@ -437,7 +437,7 @@ def test_what_is_a_secret(monkeypatch):
         monkeypatch.setenv(name, f"value-1-of-{name}")
     for name in ("TOKENIZERS_PARALLELISM", "MAX_TOKENS", "KEYBOARD", "PATH"):
         monkeypatch.setenv(name, f"value-1-of-{name}")
-    for name, value in (("SHORT_KEY", "abc-1234567"), ("WORD_KEY", "authentication"), ("FILE_KEY", "/home/me/key-1")):
+    for name, value in (("SHORT_KEY", "abc-1234567"), ("WORD_KEY", "authentication"), ("FILE_KEY", "/there/key-1")):
         monkeypatch.setenv(name, value)
     assert len(secrets()) == 6
     monkeypatch.setenv("LONG_KEY", "value-1-of-A_KEY-and-more")
