@@ -72,7 +72,7 @@ def sentence(error: BaseException) -> str | None:
         return _composition(error)
     if isinstance(error, AssertionError) and by == "hydra":
         return "one of the settings has no key: write key=value, as in seed=1"
-    if isinstance(error, TypeError) and by == "hydra" and "is not iterable" in str(error):  # a list, and not of names
+    if isinstance(error, TypeError) and by == "hydra":  # a list, and not of names
         return SAID["Config group override must be"]
     if isinstance(error, OSError):
         return _of_files(error)

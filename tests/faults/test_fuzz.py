@@ -60,7 +60,7 @@ FOUND: dict[str, Callable[[Any], list[tuple]]] = {
         *(([word], False, False) for word in ('study.question="\udcff"', "+task.corpus.options.a=nan")),
         (["model.d_model=" + "9" * 400, "match=params"], True, False),
         (["+=[1]"], True, False),
-        (["task=[0]"], True, False),
+        *(([word], True, False) for word in ("task=[0]", "task=[[a]]")),
         *(([word], True, True) for word in ("seed=range(0,1000000000)", "seed=shuffle(range(0,1000000000))")),
         *(([word], True, True) for word in ("optim.lr=range(0,inf)", "optim.lr=range(0,nan)", "seed=range(0,9,0)")),
         (["seed=range(0,9999)", "model.heads=range(1,9999)"], True, True),
