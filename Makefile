@@ -6,7 +6,7 @@
 # make figures  pictures of every study from the records alone
 # make dashboard    every finished study in trackio, in a browser on this machine: no account, no network
 # make report   all that the records say as one page, results/report.html, which needs no network
-# make faults   every fault of tests/faults/README.md, as often as it takes: an hour on two CPU cores
+# make faults   every fault of tests/faults/README.md, many times over: hours on two CPU cores
 # make lint     ruff and pyright
 # make wheelhouse   every package as a wheel in wheelhouse/, for machines without a network
 # The first call makes a virtual environment in .venv; with packages there, nothing needs the network.

@@ -1,6 +1,6 @@
 """Inject every fault of the catalogue and write how often what is promised held, to results/faults.md.
 
-    python scripts/faults.py                  all of it: an hour and a half on two CPU cores
+    python scripts/faults.py                  all of it, which takes hours on two CPU cores
     python scripts/faults.py -k "record"      those whose tests pytest finds so; other rows stay as they are
 
 The catalogue is tests/faults/README.md. Exit code 1 where a promise did not hold.
@@ -16,13 +16,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run from anywhere
 
-from ablations import provenance  # noqa: E402
-from ablations.errors import shell  # noqa: E402
-from ablations.files import write_text  # noqa: E402
+from ablations import provenance
+from ablations.errors import shell
+from ablations.files import write_text
 
+ROOT = provenance.ROOT
 CATALOGUE = ROOT / "tests" / "faults" / "README.md"
 
 
