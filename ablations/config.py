@@ -176,6 +176,8 @@ class StudyConfig:
     margin_bleu: float | None = None  # "costs little" means within this, fixed before the first run
     margin_perplexity: float | None = None  # share, such as 0.01
     without_margin: str = ""  # why a study that asks a question needs none
+    change: str = ""  # what would change our mind about its outcome
+    more: list[str] = field(default_factory=list)  # its further sweeps, as words after study=NAME
 
     def check(self) -> None:
         """Raise a ValueError unless the name can be a folder's and the margins are sizes."""
