@@ -178,9 +178,9 @@ def samples(prepared: Prepared, split: str, hypotheses: list[str], count: int) -
 
 
 def translation_scores(found: list[str], references: list[str], target_lang: str) -> tuple[dict[str, Any], np.ndarray]:
-    """SacreBLEU's BLEU and chrF with their signatures, and the share of lines equal to the reference, in percent.
+    """SacreBLEU's BLEU, as it is and of lower-cased text, and chrF, with their signatures; lines equal to the reference.
 
-    And what BLEU is a function of the sums of, in sacreBLEU's tokenisation: of every line the lengths of hypothesis and
+    These are in percent. And what BLEU is a function of the sums of, in sacreBLEU's tokenisation: of every line the lengths of hypothesis and
     reference and its correct n-grams for n from 1 to 4, int16 (int32 where they are large) [N, 6]. A hypothesis of
     length L has max(0, L - n + 1) n-grams.
     """
@@ -188,11 +188,14 @@ def translation_scores(found: list[str], references: list[str], target_lang: str
     from sacrebleu.metrics.chrf import CHRF
 
     assert len(found) == len(references), "sacreBLEU would cut the longer list without a word"
-    bleu, chrf = BLEU(tokenize=BLEU_TOKENIZERS.get(target_lang, "13a")), CHRF()
+    tokenizer = BLEU_TOKENIZERS.get(target_lang, "13a")
+    bleu, lowercase, chrf = BLEU(tokenize=tokenizer), BLEU(tokenize=tokenizer, lowercase=True), CHRF()
     counts = np.array(bleu._extract_corpus_statistics(found, [references]), np.int32)  # what `corpus_score` sums up
     scores = {
         "bleu": bleu._compute_score_from_stats(counts.sum(0).tolist()).score,
         "bleu_signature": str(bleu.get_signature()),
+        "bleu_lowercase": lowercase.corpus_score(found, [references]).score,
+        "bleu_lowercase_signature": str(lowercase.get_signature()),
         "chrf": chrf.corpus_score(found, [references]).score,
         "chrf_signature": str(chrf.get_signature()),
         "exact_match": 100 * sum(a == b for a, b in zip(found, references, strict=True)) / len(references),

@@ -9,6 +9,7 @@ Record = dict[str, Any]
 # better when lower.
 SCORES = {
     "bleu": ("BLEU", 2),
+    "bleu_lowercase": ("BLEU, lower case", 2),
     "chrf": ("chrF", 2),
     "exact_match": ("exact match", 2),
     "accuracy": ("accuracy", 2),
@@ -17,7 +18,7 @@ SCORES = {
     "byte_perplexity": ("byte perplexity", 3),
     "bits_per_byte": ("bits per byte", 4),
 }
-HIGHER = ("bleu", "chrf", "exact_match", "accuracy")
+HIGHER = ("bleu", "bleu_lowercase", "chrf", "exact_match", "accuracy")
 KINDS = ("translation", "classification", "language_modeling")  # in the order of their columns
 
 
