@@ -178,11 +178,11 @@ def samples(prepared: Prepared, split: str, hypotheses: list[str], count: int) -
 
 
 def translation_scores(found: list[str], references: list[str], target_lang: str) -> tuple[dict[str, Any], np.ndarray]:
-    """SacreBLEU's BLEU, as it is and of lower-cased text, and chrF, with their signatures; lines equal to the reference.
+    """SacreBLEU's BLEU, also of lower-cased text, and chrF, with their signatures, and the share of exact lines.
 
-    These are in percent. And what BLEU is a function of the sums of, in sacreBLEU's tokenisation: of every line the lengths of hypothesis and
-    reference and its correct n-grams for n from 1 to 4, int16 (int32 where they are large) [N, 6]. A hypothesis of
-    length L has max(0, L - n + 1) n-grams.
+    These are in percent; a line is exact if it equals its reference. And what BLEU is a function of the sums of, in
+    sacreBLEU's tokenisation: of every line the lengths of hypothesis and reference and its correct n-grams for n from 1
+    to 4, int16 (int32 where they are large) [N, 6]. A hypothesis of length L has max(0, L - n + 1) n-grams.
     """
     from sacrebleu.metrics.bleu import BLEU
     from sacrebleu.metrics.chrf import CHRF
