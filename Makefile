@@ -68,7 +68,7 @@ faults: .venv/ready
 
 tables: .venv/ready
 	$(PY) scripts/tables.py
-	$(PY) scripts/tables.py --study multi30k_headline --study wikitext2 --join notes
+	$(PY) scripts/tables.py --study headline --study headline_wikitext2 --join notes
 
 comparisons: .venv/ready
 	$(PY) scripts/compare.py

@@ -12,7 +12,7 @@ from ablations.report.parts import Record, Study
 from ablations.report.safe import significant
 from ablations.tables.planned import missing
 
-HEADLINE = ("multi30k_headline", "wikitext2")  # what `make tables` joins
+HEADLINE = ("headline", "headline_wikitext2")  # what `make tables` joins
 SCORE = {"field": "score", "type": "nominal", "title": "score", "legend": {"symbolOpacity": 1}}
 
 

@@ -156,14 +156,17 @@ def test_the_same_records_give_the_same_bytes_whatever_order_they_were_written_i
 def test_a_study_that_lacks_planned_runs_is_partial_and_says_which(tmp_path):
     """Planned by the study's file in the folder that was given, not by one of its name elsewhere."""
     for seed in (0, 1):
-        records.write(make_record("separate", "docs", seed, study="wikitext2", study__name="wikitext2"), tmp_path)
-    conf = make.plan(tmp_path / "conf", "wikitext2")
-    said = words(Elements(build(tmp_path, ["wikitext2"], conf, plots="").text))
+        records.write(
+            make_record("separate", "docs", seed, study="headline_wikitext2", study__name="headline_wikitext2"),
+            tmp_path,
+        )
+    conf = make.plan(tmp_path / "conf", "headline_wikitext2")
+    said = words(Elements(build(tmp_path, ["headline_wikitext2"], conf, plots="").text))
     missing = "Partial: 2 of 4 planned runs have no record: projection=shared seed 0, 1."
-    assert said.count(missing) == 2 and f"PARTIAL. wikitext2: {missing}" in said  # in the answer, too
-    assert "python train.py study=wikitext2 paths.corpora=FOLDER" in said
-    said = words(Elements(build(tmp_path, ["wikitext2"], tmp_path / "empty", plots="").text))
-    assert "Partial" not in said and "train.py study=wikitext2" not in said
+    assert said.count(missing) == 2 and f"PARTIAL. headline_wikitext2: {missing}" in said  # in the answer, too
+    assert "python train.py study=headline_wikitext2 paths.corpora=FOLDER" in said
+    said = words(Elements(build(tmp_path, ["headline_wikitext2"], tmp_path / "empty", plots="").text))
+    assert "Partial" not in said and "train.py study=headline_wikitext2" not in said
 
 
 def test_the_folder_of_choices_is_written_down_once():
@@ -245,12 +248,12 @@ def command(*options):
 def test_the_joined_headline_is_what_its_command_prints(tmp_path):
     for strategy in ("separate", "shared"):
         for seed in (0, 1):
-            names = {"study": "multi30k_headline", "study__name": "multi30k_headline"}
+            names = {"study": "headline", "study__name": "headline"}
             records.write(make_record(strategy, "flickr", seed, 30.0 + seed, **names), tmp_path)
-            names = {"study": "wikitext2", "study__name": "wikitext2"}
+            names = {"study": "headline_wikitext2", "study__name": "headline_wikitext2"}
             records.write(make_record(strategy, "docs", seed, 90.0 + seed, **names), tmp_path)
     records.write(make_record(study="headline", study__name="headline"), tmp_path)
-    text = build(tmp_path, ["multi30k_headline", "wikitext2"], tmp_path, plots="").text
+    text = build(tmp_path, ["headline", "headline_wikitext2"], tmp_path, plots="").text
     (again,) = re.findall(r"<code>python (scripts/tables.py [^<]*--join [^<]*)</code>", text)
     printed = subprocess.run(
         [sys.executable, *again.split(), "--results", str(tmp_path)], cwd=CONF.parent, capture_output=True, text=True

@@ -270,11 +270,11 @@ def test_an_error_in_the_words_of_the_answer_is_no_refusal_of_the_runs(monkeypat
     def broken(*_):
         raise ValueError("a slip in the code")
 
-    names = {"study": "wikitext2", "study__name": "wikitext2"}
+    names = {"study": "headline_wikitext2", "study__name": "headline_wikitext2"}
     runs = [make_record(strategy, **names) for strategy in ("separate", "shared")]
     monkeypatch.setattr(answer, "in_words", broken)
     with pytest.raises(ValueError, match="a slip in the code"):
-        answer.answer([of_runs("wikitext2", runs)])
+        answer.answer([of_runs("headline_wikitext2", runs)])
 
 
 @pytest.mark.parametrize(
