@@ -12,6 +12,7 @@ from ablations.figures import (
     differences,
     dots,
     maps,
+    order,
     own_position,
     pareto,
     rates,
@@ -32,6 +33,7 @@ FIGURES: dict[str, Callable[[Material], Iterator[Drawing]]] = {
     "role-gradients": cosines.draw,
     "angles": angles.draw,
     "contexts": contexts.draw,
+    "order": order.draw,
     "maps": maps.draw,
 }
 

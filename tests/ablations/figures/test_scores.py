@@ -263,3 +263,16 @@ def test_scores_that_are_all_alike_are_no_matter_of_cost():
 def test_one_rate_is_no_figure():
     [drawing] = figures.drawings(material(scored()), "rates")
     assert drawing.figure is None and drawing.missing == ["no setting was trained at several rates (optim.lr)"]
+
+
+def test_what_order_is_worth_is_drawn_seed_by_seed_and_a_run_that_nobody_looked_at_is_not_there():
+    runs = scored()
+    for run, gain in zip(runs[:6], (1.0, 2.0, 3.0, 0.5, 0.5, 0.5), strict=True):
+        run["analyses"] = [{"step": step, "context": {"order": {"difference": gain * (step > 0)}}} for step in (0, 9)]
+    runs[5]["status"] = "diverged"
+    [panel] = figure(runs, "order").axes
+    assert labels(panel) == ["separate (n=3)", "shared (n=2)"]
+    dots, _, mean = columns_of(panel)[0]
+    assert dots == [1, 2, 3] and mean == [2]
+    [drawn] = figures.drawings(material(runs), "order")
+    assert "separate: 2.00 [" in drawn.description

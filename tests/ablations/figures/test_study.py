@@ -33,7 +33,7 @@ def written(tmp_path_factory):
 
 def test_every_figure_is_written_twice(written):
     files, left_out = written
-    names = ("dots", "differences", "pareto", "curves", "own-position", "role-gradients", "angles", "contexts")
+    names = ("dots", "differences", "pareto", "curves", "own-position", "role-gradients", "angles", "contexts", "order")
     names += ("maps-decoder.0.self",)
     [folder] = {path.parent for path in files}
     assert files == [folder / f"docs-{name}.{kind}" for name in names for kind in ("png", "svg")]
