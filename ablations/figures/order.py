@@ -23,7 +23,7 @@ def draw(material: Material) -> Iterator[Drawing]:
     panel.axvline(0, color="0.6", linewidth=0.8, zorder=1)
     for height, (name, gains) in enumerate(found.items()):
         row(panel, height, material.looks[name], gains, summaries[name])
-    panel.set(xlabel="loss of shuffled minus ordered text, nats per token")
+    panel.set(xlabel="nats per token lost by shuffling")
     said = [f"{name}: {words(summaries[name], '.2f')}." for name in found]
     sentence = (
         "Loss of shuffled minus ordered text, nats per token, the seeds as dots, their mean with its 95 % t interval."
