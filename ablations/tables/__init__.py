@@ -3,7 +3,8 @@
 `columns` says which scores there are, `settings` which runs are one row, `baseline` what others are compared with,
 `mixtures` what cannot stand in one table; `rows` puts the runs into cells and compares them, `evidence` says what a
 comparison comes to. From the rows: `controls` at equal cost, `sites`, `axes` for one more setting beside the strategy,
-`rates` of learning, `speed` in steps, `costs`; `planned` says which runs are missing.
+`rates` of learning, `spread` over a grid of several tasks, `speed` in steps, `costs`; `planned` says which runs are
+missing.
 """
 
 # ruff: noqa: F401

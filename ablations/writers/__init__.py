@@ -1,8 +1,8 @@
 """Rows to text: Markdown for GitHub, CSV with plain numbers, LaTeX. The same records give the same bytes.
 
 `page` writes the three files of a study. Each of its tables has a file that makes a `grid`, text in cells, of the
-numbers from `ablations.tables`: `headlines`, `differences`, `power`, `controls`, `sites`, `axes`, `rates`, `speed`,
-`costs` and `details`. `as_markdown`, `as_latex` and `as_csv` say how text looks in a file.
+numbers from `ablations.tables`: `headlines`, `differences`, `power`, `controls`, `sites`, `spread`, `axes`, `rates`,
+`speed`, `costs` and `details`. `as_markdown`, `as_latex` and `as_csv` say how text looks in a file.
 """
 
 # ruff: noqa: F401

@@ -21,6 +21,7 @@ from ablations.writers.power import power_grids
 from ablations.writers.rates import rate_grids
 from ablations.writers.sites import site_grids
 from ablations.writers.speed import speed_grids
+from ablations.writers.spread import spread_grids
 
 
 def write(results: str | Path, *studies: str, name: str | None = None) -> list[Path]:
@@ -72,6 +73,7 @@ def grids(table: list[Row], runs: list[Record], baseline: str) -> list[Grid]:
         *power_grids(table, runs),
         *control_grids(table, runs),
         *site_grids(table, runs, baseline),
+        *spread_grids(table, runs, baseline),
         *axis_grids(table, runs, baseline),
         *rate_grids(table, runs, baseline),
         *speed_grids(table, runs, baseline),
