@@ -6,6 +6,7 @@
 # make figures  pictures of every study from the records alone
 # make dashboard    every finished study in trackio, in a browser on this machine: no account, no network
 # make report   all that the records say as one page, results/report.html, which needs no network
+# make reproduce    one run of results/records, drawn with a fixed seed, trained again and compared to the last bit
 # make faults   every fault of tests/faults/README.md, many times over: hours on two CPU cores
 # make lint     ruff and pyright
 # make wheelhouse   every package as a wheel in wheelhouse/, for machines without a network
@@ -23,7 +24,7 @@ LACKING = error: not everything is in $(WHEELHOUSE): repeat make wheelhouse with
 SOURCES := $(shell find ablations conf data hydra_plugins models scripts tests -name '*.py' -o -name '*.yaml' 2>/dev/null | grep -v data/cache) \
            train.py evaluate.py pyproject.toml Makefile README.md
 
-.PHONY: setup wheelhouse demo test faults tables comparisons claims figures report dashboard lint clean
+.PHONY: setup wheelhouse demo test faults tables comparisons claims figures report dashboard reproduce lint clean
 
 setup: .venv/ready
 
@@ -84,6 +85,9 @@ figures: .venv/ready
 
 report: .venv/ready
 	$(PY) scripts/report.py
+
+reproduce: .venv/ready
+	$(PY) scripts/reproduce.py --random 1 --study sharing
 
 lint: .venv/ready
 	$(PY) -m ruff check .
