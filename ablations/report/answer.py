@@ -8,6 +8,7 @@ from typing import Any
 
 from ablations import tables, writers
 from ablations.files import CONF
+from ablations.report.findings import findings, lost_runs
 from ablations.report.parts import Record, Study
 from ablations.report.safe import significant
 from ablations.tables.planned import missing
@@ -47,30 +48,16 @@ def answer(studies: list[Study], conf: Path = CONF) -> Answer:
             continue
         names = " and ".join(study.name for study in group)
         grids.append((names, writers.headline_grid(rows, runs, baseline), command))
-        sentences += in_words(rows, runs, baseline)
+        sentences += in_words(rows, runs)
     lacking = [(study.name, missing(study.name, study.runs, study.table, conf)) for study in chosen if study.table]
     partial = [f"{name}: {sentence}" for name, sentence in lacking if sentence]
     found = merge(shift for study in studies for shift in shifts(study))
     return Answer(grids, sentences, partial, refusals, found, [one for study in studies for one in lost(study)])
 
 
-def in_words(rows: list[tables.Row], runs: list[Record], baseline: str) -> list[str]:
+def in_words(rows: list[tables.Row], runs: list[Record]) -> list[str]:
     """Each headline difference as a sentence, with its interval and, where it was tested, its verdict."""
-    found = []
-    for column in tables.headline_columns(runs):
-        title, decimals = tables.SCORES[column.score]
-        for row in rows:
-            cell = row.cells.get(column)
-            if cell is None or cell.comparison is None:
-                continue
-            difference = cell.comparison.difference
-            numbers = f"{difference.mean:+.{decimals}f}".replace("-", "\u2212")
-            if difference.low is not None and difference.high is not None:
-                ends = [f"{end:+.{decimals}f}".replace("-", "\u2212") for end in (difference.low, difference.high)]
-                numbers += f" (95 % interval {ends[0]} to {ends[1]}, {difference.n} seeds)"
-            said = f"; verdict: {cell.evidence.verdict}" if cell.evidence else ""
-            found.append(f"{row.setting} instead of {baseline} on {column.task}: {title} {numbers}{said}.")
-    return found
+    return [finding.sentence for finding in findings(rows, runs) if finding.difference]
 
 
 def merge(found: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -114,13 +101,10 @@ def lost(study: Study) -> list[dict[str, Any]]:
             cell, base = row.cells.get(column), by_setting.get(row.against) if row.against else None
             if cell is None or cell.evidence is not None or base is None:
                 continue
-            missing = [f"{count} {what}" for what, count in cell.missing.items()]
-            other = base.cells[column].missing if column in base.cells else {}
-            missing += [f"{count} {what} of the baseline" for what, count in other.items()]
-            if missing:
+            if missing := lost_runs(cell, base.cells.get(column)):
                 name = study.label(row, column.task) or str(row.setting)
                 one = {"study": study.name, "strategy": row.setting.strategy}
-                says = f"{study.name}, {column.task}: {name} ({', '.join(missing)})"
+                says = f"{study.name}, {column.task}: {name} ({missing})"
                 found.setdefault((column.task, name), one | {"says": says})
     return list(found.values())
 

@@ -74,13 +74,21 @@ def lines(results: Path, conf: Path = CONF, studies: list[str] | None = None) ->
 
 
 def about(file: Path, studies: list[str]) -> bool:
-    """Whether a part of the claim in a file is about runs of one of the studies, as far as the file can be read."""
+    """Whether a part of the claim in a file is about runs of one of the studies."""
+    return not outline(file)[1].isdisjoint(studies)
+
+
+def outline(file: Path) -> tuple[str, frozenset[str]]:
+    """The question of a claim, and the studies whose runs its parts are about, as far as the file can be read."""
     try:
         given = read_yaml(file)
     except (ValueError, yaml.YAMLError):
-        return False
-    parts = given.get("parts") if isinstance(given, dict) else None
-    return any(isinstance(part, dict) and part.get("study") in studies for part in parts or [])
+        given = None
+    if not isinstance(given, dict):
+        return "", frozenset()
+    parts = [part for part in given.get("parts") or [] if isinstance(part, dict)]
+    named = frozenset(part["study"] for part in parts if isinstance(part.get("study"), str))
+    return " ".join(str(given.get("question", "")).split()), named
 
 
 def command(claim: str) -> str:

@@ -17,7 +17,7 @@ def footer(studies: list[Study]) -> dict[str, Any]:
         "number": len(runs),
         "counts": counts(runs),
         "dates": " to ".join(dict.fromkeys([dates[0], dates[-1]])) if dates else "not on record",
-        "versions": [(name, _several(runs, "versions", name)) for name in VERSIONS],
+        "versions": [(name, several(runs, "versions", name)) for name in VERSIONS],
         "commits": commits(runs),
     }
 
@@ -31,7 +31,8 @@ def commits(runs: list[Record]) -> list[tuple[str, int]]:
     return sorted(found.items(), key=lambda item: (-item[1], item[0]))
 
 
-def _several(runs: list[Record], part: str, name: str) -> str:
+def several(runs: list[Record], part: str, name: str) -> str:
+    """A version, or each with the number of its runs."""
     values = Counter(str((run.get(part) or {}).get(name) or "not on record") for run in runs)
     if len(values) == 1:
         return next(iter(values))

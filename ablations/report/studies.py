@@ -1,6 +1,7 @@
 """A study's section: what was asked and expected, what is there and what is missing, its tables, its cost."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,14 @@ from typing import Any
 from ablations import record as records
 from ablations import writers
 from ablations.claims.schema import Study as Plan
-from ablations.files import CONF
+from ablations.files import CONF, read_yaml
 from ablations.report.parts import Record, Study
 from ablations.report.runs import seconds
 from ablations.tables import planned
 from ablations.tables.costs import machine_in_words
 from ablations.writers.grid import listed, margins_in_words, plural
+
+NO_MARGIN = "none was fixed"
 
 
 @dataclass(frozen=True)
@@ -26,10 +29,11 @@ class Section:
     missing: str  # planned runs without a record, in a sentence; empty where none is known
     grids: list[writers.Grid]
     refusal: str  # why there are no tables
-    train: str
+    train: list[str]  # the commands that make its runs
     tables: str
     took: str
     machines: list[str]
+    change: str  # what would change our mind, as its file says it; empty where it says nothing
 
     @property
     def state(self) -> str:
@@ -53,35 +57,71 @@ def section(study: Study, conf: Path = CONF) -> Section:
         missing,
         grids,
         study.refusal,
-        train(study.name, conf),
+        commands(study.name, conf),
         f"python scripts/tables.py --study {study.name} --print",
         took(study.runs),
         machines(study.runs),
+        change(study.name, conf),
     )
 
 
-def train(name: str, conf: Path = CONF) -> str:
-    """The command that makes the study's runs; of one that no file plans, the commands are the runs' own."""
+def commands(name: str, conf: Path = CONF) -> list[str]:
+    """What makes the study's runs: its own sweep, then those of `study.more`.
+
+    None where no file plans the study: the commands are then the runs' own.
+    """
     if not (conf / "study" / f"{name}.yaml").is_file():
-        return ""
-    return f"python train.py study={name}{' paths.corpora=FOLDER' if Plan.read(conf, name).files else ''}"
+        return []
+    files = " paths.corpora=FOLDER" if Plan.read(conf, name).files else ""
+    further = planned_as(name, conf).get("more") or []
+    return [f"python train.py {words}{files}" for words in (f"study={name}", *(f"study={name} {w}" for w in further))]
+
+
+def change(name: str, conf: Path = CONF) -> str:
+    """What would change our mind: of the file, since it may be written after the runs."""
+    return " ".join(str(planned_as(name, conf).get("change") or "").split())
+
+
+def planned_as(name: str, conf: Path = CONF) -> dict[str, Any]:
+    """What a study's file says of the study; nothing where no file plans it."""
+    file = conf / "study" / f"{name}.yaml"
+    return (read_yaml(file) or {}).get("study") or {} if file.is_file() else {}
 
 
 def about(runs: list[Record]) -> dict[str, str]:
-    """Question, prediction and margin as they stand in the records of the study itself."""
+    """Question, prediction and margin as they stand in the records of the study itself; the latest question."""
     own = [run for run in runs if run["config"]["study"]["name"] == run["study"]] or runs
     if not own:
         return {}
-    said = own[0]["config"]["study"]
-    found = {key: str(said[key]) for key in ("question", "prediction") if said.get(key)}
+    own = sorted(own, key=lambda run: (run.get("started") or "", run["signature"]))
+    said = own[-1]["config"]["study"]
+    found = {"question": str(said["question"])} if said.get("question") else {}
+    if prediction := versions(own, lambda study: str(study.get("prediction") or "")):
+        found["prediction"] = prediction
     found["baseline"] = said.get("baseline") or "separate"
-    found["margin"] = margin(said)
+    found["margin"] = versions(own, margin)
     return found
+
+
+def versions(runs: list[Record], words: Callable[[dict[str, Any]], str]) -> str:
+    """What the runs say of their study, in the order of their start; of several things which runs say which.
+
+    Runs may join a study whose words have changed since: each was trained under its own.
+    """
+    said = [(words(run["config"]["study"]), str(run.get("started") or "")[:10]) for run in runs]
+    counts = Counter(text for text, _ in said)
+    if len(counts) == 1:
+        return said[0][0]
+    since = {text: date for text, date in reversed(said)}
+    return " ".join(
+        f"{text or 'Nothing.'} ({plural(count, 'run')}{f' from {since[text]}' if since[text] else ''})"
+        for text, count in counts.items()
+    )
 
 
 def margin(said: dict[str, Any]) -> str:
     """What the study calls small."""
-    return listed(margins_in_words(said)) or str(said.get("without_margin") or "none was fixed")
+    return listed(margins_in_words(said)) or str(said.get("without_margin") or NO_MARGIN)
 
 
 def counts(runs: list[Record]) -> str:

@@ -7,9 +7,9 @@ from ablations.writers.grid import Grid
 
 def markdown(title: str, about: list[str], grids: list[Grid], command: str) -> str:
     """A page of tables, each with its notes."""
-    lines = [f"<!-- Made by `{command}` from records alone; do not edit. -->", f"# {_escape(title)}", ""]
+    lines = [f"<!-- Made by `{command}` from records alone; do not edit. -->", f"# {escape(title)}", ""]
     for sentence in about:
-        lines += [_escape(sentence), ""]
+        lines += [escape(sentence), ""]
     for grid in grids:
         lines += [*grid_lines(grid, level="## "), ""]
     return "\n".join(lines).rstrip("\n") + "\n"
@@ -17,11 +17,11 @@ def markdown(title: str, about: list[str], grids: list[Grid], command: str) -> s
 
 def grid_lines(grid: Grid, level: str) -> list[str]:
     """The lines of one table; without a level there is no heading, and notes are for a terminal."""
-    notes = [line for note in grid.notes for line in ("", _escape(note) if level else note)]
-    title = [level + _escape(grid.title)] if level else []
+    notes = [line for note in grid.notes for line in ("", escape(note) if level else note)]
+    title = [level + escape(grid.title)] if level else []
     if not grid.body:
         return [*title, *notes]
-    lines = [[_escape(text) for text in line] for line in (grid.header, *grid.body)]
+    lines = [[escape(text) for text in line] for line in (grid.header, *grid.body)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     padded = [
         "| " + " | ".join([text.ljust(width) for text, width in zip(line, widths, strict=True)]) + " |"
@@ -36,7 +36,8 @@ LESS = re.compile(r"<(?! )")  # before a space it begins no tag, and reads in pl
 UNSAFE = re.compile(r"[\s&<>\\`*|_\]]")
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
+    """Text that reads as it is and makes no markup, on one line."""
     if not UNSAFE.search(text):
         return text
     text = re.sub(r"\s+", " ", text).replace("&", "&amp;").replace(">", "&gt;")

@@ -40,7 +40,8 @@ def cost_grids(table: list[Row], runs: list[Record]) -> list[Grid]:
         ]
         absent = [words for name, words in MEASURED.items() if name not in kept]
         notes.append(f"Not on record: {listed(absent)}." if absent else "")
-        grids.append(Grid(f"Costs: {task}", ["setting", *kept], body, [note for note in notes if note]))
+        said = [note for note in notes if note]
+        grids.append(Grid(f"Costs: {task}", ["setting", *kept], body, said, detail=True))
     return grids
 
 

@@ -16,5 +16,6 @@ def detail_grids(table: list[Row], runs: list[Record]) -> list[Grid]:
             for row in table:
                 if any(column in row.cells for column in there):
                     body.append([str(row.setting), split, *(cell_text(row.cells.get(c), c) for c in there)])
-        grids.append(Grid(f"Task {task}", ["setting", "split", *(SCORES[score][0] for score in scores)], body))
+        header = ["setting", "split", *(SCORES[score][0] for score in scores)]
+        grids.append(Grid(f"Task {task}", header, body, detail=True))
     return grids

@@ -44,4 +44,4 @@ def comparison_grids(table: list[Row], runs: list[Record], baseline: str) -> lis
         )
     if bound:
         notes.append("≥: the smallest p that so many pairs can give; no exact test can reach 5 % with them.")
-    return [Grid("Differences", header, [*body, *lost], notes)] if body else []
+    return [Grid("Differences", header, [*body, *lost], notes, detail=True)] if body else []

@@ -18,6 +18,7 @@ class Grid:
     header: list[str]
     body: list[list[str]]
     notes: list[str] = field(default_factory=list)
+    detail: bool = False  # for the page of all tables, and no other
 
 
 def cell_text(cell: Cell | None, column: Column) -> str:

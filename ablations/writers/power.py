@@ -34,7 +34,7 @@ def power_grids(table: list[Row], runs: list[Record]) -> list[Grid]:
         "brackets, and no correction for several comparisons."
         + (" Of a perplexity, differences are those of its logarithm, written in percent." if ratio else "")
     ]
-    return [Grid("Power", header, [*body, *lost], notes)] if body else []
+    return [Grid("Power", header, [*body, *lost], notes, detail=True)] if body else []
 
 
 def _seeds(count: int | None) -> str:

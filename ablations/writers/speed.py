@@ -16,7 +16,7 @@ def speed_grids(table: list[Row], runs: list[Record], baseline: str) -> list[Gri
             if any(one.few for one in found):
                 notes.append(f"Too few validations on record: a run needs {FEW} or more (trainer.eval_every).")
             if notes := [*notes, *_alone(found, baseline)]:
-                grids.append(Grid(title, [], [], notes))
+                grids.append(Grid(title, [], [], notes, detail=True))
             continue
         own = {one.row.setting: one.median for one in found if one.row.baseline}
         few = sum(one.few for one in found)
@@ -32,7 +32,8 @@ def speed_grids(table: list[Row], runs: list[Record], baseline: str) -> list[Gri
             notes.append(f"Failed, and not looked at: {plural(failed, 'run')}.")
         notes += _alone(found, baseline)
         body = [_line(one, own) for one in found]
-        grids.append(Grid(title, ["setting", "median step", "× the baseline's", "reached", "not reached"], body, notes))
+        header = ["setting", "median step", "× the baseline's", "reached", "not reached"]
+        grids.append(Grid(title, header, body, notes, detail=True))
     return grids
 
 

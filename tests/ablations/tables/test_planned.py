@@ -54,6 +54,15 @@ def test_sites_are_told_apart(conf):
     )
 
 
+def test_runs_beside_the_files_own_sweep_are_no_surplus(conf):
+    """Those of `study.more` are not checked, and fill no cell of the sweep's."""
+    folder = conf(projection="separate,k_is_v", seed="0")
+    cross = {"sites__cross": {**SITE, "name": "k_is_v", "tie": "q-kv"}}
+    runs = [make_record("separate", "flickr"), make_record("separate", "flickr", **cross)]
+    assert told(runs, folder).endswith("1 of 2 planned runs has no record: projection=k_is_v seed 0.")
+    assert told([*runs, make_record("k_is_v", "flickr")], folder) is None
+
+
 def test_a_diverged_run_is_on_record(conf):
     runs = [make_record("separate", seed=0), make_record("separate", seed=1, status="diverged")]
     assert told(runs, conf(projection="separate", seed="0,1")) is None
