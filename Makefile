@@ -5,7 +5,8 @@
 # make claims   the verdict on every claim, from the records, measurements and exact checks, with its pictures
 # make figures  pictures of every study from the records alone
 # make dashboard    every finished study in trackio, in a browser on this machine: no account, no network
-# make report   all that the records say as one page, results/report.html, which needs no network
+# make report   all that the records say as one page, results/report.html, which needs no network, and a page for each study,
+#               results/studies/, which links tables, comparisons, figures and claims where these are made
 # make reproduce    one run of results/records, drawn with a fixed seed, trained again and compared to the last bit
 # make faults   every fault of tests/faults/README.md, many times over: hours on two CPU cores
 # make lint     ruff and pyright
@@ -85,6 +86,7 @@ figures: .venv/ready
 
 report: .venv/ready
 	$(PY) scripts/report.py
+	$(PY) scripts/pages.py
 
 reproduce: .venv/ready
 	$(PY) scripts/reproduce.py --random 1 --study sharing
