@@ -15,7 +15,7 @@ FIRST = "headline"  # studies whose names begin with it lead, then these:
 NEXT = ("multi30k_headline", "wikitext2")
 HEADER = ("study", "question", "runs", "verdicts", "minutes")
 ABOUT = (
-    "A page for each: the question, what was expected before the first run, what was found, tables, figures, and the "
+    "A page for each: the question, what was expected, what was found, tables, figures, and the "
     "commands that make it again. Verdicts count comparisons with the baseline, setting by setting and score by score; "
     "minutes are those of all runs one after the other, by the clock."
 )

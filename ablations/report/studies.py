@@ -104,19 +104,11 @@ def about(runs: list[Record]) -> dict[str, str]:
 
 
 def versions(runs: list[Record], words: Callable[[dict[str, Any]], str]) -> str:
-    """What the runs say of their study, in the order of their start; of several things which runs say which.
-
-    Runs may join a study whose words have changed since: each was trained under its own.
-    """
-    said = [(words(run["config"]["study"]), str(run.get("started") or "")[:10]) for run in runs]
-    counts = Counter(text for text, _ in said)
-    if len(counts) == 1:
-        return said[0][0]
-    since = {text: date for text, date in reversed(said)}
-    return " ".join(
-        f"{text or 'Nothing.'} ({plural(count, 'run')}{f' from {since[text]}' if since[text] else ''})"
-        for text, count in counts.items()
-    )
+    """What the runs say of their study; of several things how many runs say which, as words may change between runs."""
+    said = Counter(words(run["config"]["study"]) for run in runs)
+    if len(said) == 1:
+        return next(iter(said))
+    return " ".join(f"{text or 'Nothing.'} (So {count} of {len(runs)} runs.)" for text, count in said.items())
 
 
 def margin(said: dict[str, Any]) -> str:

@@ -124,7 +124,7 @@ def test_words_that_have_changed_say_of_which_runs(page):
     text = page(
         [*(run | {"started": "2026-01-01"} for run in early), *(run | {"started": "2026-02-02"} for run in late)]
     )
-    assert "**Expected:** Hardly. (2 runs from 2026-01-01) Surely. (4 runs from 2026-02-02)\n" in text
+    assert "**Expected:** Hardly. (So 2 of 6 runs.) Surely. (So 4 of 6 runs.)\n" in text
 
 
 def test_figures_are_shown_or_linked_and_only_those_that_are_there(page):
