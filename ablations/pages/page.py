@@ -13,7 +13,7 @@ from ablations.tables import SCORES
 from ablations.writers.as_markdown import escape, grid_lines
 from ablations.writers.grid import NOTHING, Grid, listed, plural
 
-SENTENCES = 8  # more findings than these stand in a table
+SENTENCES = 6  # more findings than these stand in a table
 COMMANDS = 8  # of a study that no file plans
 FORMATS = {"md": "Markdown", "csv": "CSV", "tex": "LaTeX"}
 

@@ -25,7 +25,8 @@ def write(results: Path, chosen: list[str] | None = None, conf: Path = CONF) -> 
     folder, written, refusals, entries = results / "studies", [], [], []
     known = [name for name in records.studies(results) if name != "scratch"]
     leaning = claims(results, conf)
-    for name in dict.fromkeys([*known, *(chosen or [])]):
+    asked: list[str] = [] if chosen is None else chosen
+    for name in dict.fromkeys([*known, *asked]):
         study = load(results, name)
         entry = Entry(study, section(study, conf), findings(study.table, study.runs))
         if name in known:

@@ -239,6 +239,17 @@ def test_the_page_names_its_studies_unless_they_are_all(tmp_path):
     assert page.command(tmp_path, ["two"]) == "python scripts/report.py --study two"
 
 
+def test_a_study_shows_its_further_sweeps_and_what_would_change_our_mind(tmp_path):
+    conf = make.plan(tmp_path / "conf", "demo")
+    file = conf / "study" / "demo.yaml"
+    file.write_text(f"{make.PLAN}study: {{change: A tie., more: [projection=k_is_v]}}\n")
+    records.write(make_record(), tmp_path)
+    text = build(tmp_path, ["demo"], conf, plots="").text
+    assert "<dt>What would change our mind</dt><dd>A tie.</dd>" in text
+    for words in ("", " projection=k_is_v"):
+        assert f"<code>python train.py study=demo{words} paths.corpora=FOLDER</code>" in text
+
+
 def command(*options):
     return subprocess.run(
         [sys.executable, "scripts/report.py", *map(str, options)], cwd=CONF.parent, capture_output=True, text=True
