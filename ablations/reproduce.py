@@ -88,6 +88,8 @@ def reproduce(file: Path, corpora: str | None = None) -> bool:
             shutil.rmtree(folder)
     if not same:
         print(f"kept: {folder}")
+    if not identical and entry["code"]["commit"] != provenance.code()["commit"]:
+        print(f"the code of then: git worktree add FOLDER {entry['code']['commit']}, and in it {entry['command']}")
     return identical
 
 

@@ -72,7 +72,7 @@ def test_a_run_comes_out_the_same_to_the_last_bit(file: Path, room: Path, monkey
     assert "scores of valid, test: identical" in out and "curve of 4 lines: identical" in out
     assert "translations of 8 kept: identical" in out and "every score is identical" in out
     assert list(room.iterdir()) == [] and [one for one in file.parents[2].rglob("*.json")] == [file]
-    assert file.read_bytes() == before
+    assert file.read_bytes() == before and "git worktree" not in out
 
 
 def test_an_edited_score_is_told_with_both_numbers_and_the_new_record_is_kept(
@@ -83,6 +83,7 @@ def test_an_edited_score_is_told_with_both_numbers_and_the_new_record_is_kept(
     def edit(entry):
         entry["scores"]["test"]["nll"] = 2 * was
         del entry["scores"]["test"]["exact_match"]
+        entry["code"]["commit"], entry["command"] = "c" * 40, "python train.py seed=0"
 
     change(file, edit)
     assert asked(monkeypatch, file) == 1
@@ -91,6 +92,7 @@ def test_an_edited_score_is_told_with_both_numbers_and_the_new_record_is_kept(
     assert "not on record then, so not compared: exact_match" in out and "not every score came out the same" in out
     [kept] = room.iterdir()
     assert f"kept: {kept}" in out
+    assert f"git worktree add FOLDER {'c' * 40}, and in it python train.py seed=0" in out
     assert record.load_all(kept)[0]["scores"]["test"]["nll"] == was
 
 
