@@ -64,14 +64,31 @@ def all_columns(runs: list[Record]) -> list[Column]:
 def headline_columns(runs: list[Record]) -> list[Column]:
     """BLEU of translators, accuracy of classifiers, perplexity of language models; of translators if these are alone.
 
-    The split is the first that the task's configuration lists for testing, or validation.
+    Of translators whose answers are right or wrong, exact match in place of BLEU, which would praise half of one. The
+    split is the first that the task's configuration lists for testing, or validation.
     """
     kinds = {run["task"]: run["kind"] for run in runs}
     split = {run["task"]: (*run["config"]["task"]["test"], "valid")[0] for run in runs}
     translators, classifiers, models = ([task for task in _tasks(runs) if kinds[task] == kind] for kind in KINDS)
     alone = [] if classifiers or models else translators
-    scores = {"bleu": translators, "accuracy": classifiers, "token_perplexity": models or alone}
+    exact = {run["task"] for run in runs if one_answer(run)}
+    scores = {
+        "bleu": [task for task in translators if task not in exact],
+        "exact_match": [task for task in translators if task in exact],
+        "accuracy": classifiers,
+        "token_perplexity": models or alone,
+    }
     return [Column(score, task, split[task]) for score, tasks in scores.items() for task in tasks]
+
+
+def one_answer(run: Record) -> bool:
+    """Whether answers are right or wrong: those of a generated task both sides of which are one language, symbols."""
+    task = run["config"]["task"]
+    return (
+        run["kind"] == "translation"
+        and task["corpus"].get("generator") is not None
+        and task["source_lang"] == task["target_lang"]
+    )
 
 
 def score_of(run: Record, column: Column) -> float | None:

@@ -70,12 +70,10 @@ def spread(table: list[Row], runs: list[Record]) -> list[Spread]:
 
 
 def grid_columns(runs: list[Record]) -> list[Column]:
-    """The first of each task's headline columns, or exact match where every task has one right answer."""
+    """The first of each task's headline columns."""
     first: dict[str, Column] = {}
     for column in headline_columns(runs):
         first.setdefault(column.task, column)
-    if all(one_answer(run) for run in runs):
-        return [Column("exact_match", column.task, column.split) for column in first.values()]
     return list(first.values())
 
 
@@ -89,19 +87,6 @@ def grid_fields(table: list[Row]) -> dict[str, list[str]]:
             leading.append(name)
     fields = [setting.fields() for setting in settings]
     return {name: sorted({one[name] for one in fields if name in one}, key=number_of) for name in leading}
-
-
-def one_answer(run: Record) -> bool:
-    """Whether a task is generated and "translates" into the language of its source: it rearranges or looks up symbols.
-
-    An answer is then right or wrong, and BLEU would praise half of one.
-    """
-    task = run["config"]["task"]
-    return (
-        run["kind"] == "translation"
-        and task["corpus"].get("generator") is not None
-        and task["source_lang"] == task["target_lang"]
-    )
 
 
 def close(found: list[Spread], column: Column) -> tuple[int, int]:

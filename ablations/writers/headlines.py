@@ -26,7 +26,7 @@ def headline_grid(table: list[Row], runs: list[Record], baseline: str) -> Grid:
         line += [difference_text(row, column) for column in columns]
         line += [_verdict(row, column) for column in columns]
         body.append(line)
-    high = "BLEU, higher accuracy" if any(column.score == "accuracy" for column in columns) else "BLEU"
+    high = ", higher ".join(dict.fromkeys(["BLEU", *(SCORES[column.score][0] for column in columns if column.higher)]))
     notes = [
         "Cells: mean ± sample standard deviation over n seeds, without ± where n = 1. Runs without a score stand "
         "beside n.",

@@ -142,4 +142,5 @@ def test_sentences_are_compared_by_bleu_and_answers_by_exact_match():
     assert grid_columns(sentences) == [Column("bleu", "flickr", "test")]
     files = [symbols("separate", "flip", 0, 1, 4, generator=None)]
     assert grid_columns(files) == [Column("bleu", "flip", "test")], "one's own text may be of sentences"
-    assert {column.score for column in grid_columns([*BOTH, *sentences])} == {"bleu"}
+    mixed = [*BOTH, *sentences]
+    assert {column.score for column in grid_columns(mixed)} == {"bleu", "exact_match"} and of(mixed) == []
