@@ -29,10 +29,28 @@ GROUPS = {"task": "task.name", "model": "model.name", "optim": "optim.name", "po
 
 def missing(study: str, runs: list[Record], table: list[Row], conf: Path = CONF) -> str | None:
     """In a sentence, the runs of a study that have no record; None where all have."""
-    plan = _plan(conf / "study" / f"{study}.yaml")
-    if plan is None:
+    sweeps = _sweeps(conf / "study" / f"{study}.yaml")
+    if sweeps is None:
         return _beside_others(table)
-    lacking, count = defaultdict(list), 0
+    lacking: dict[str, list[str]] = defaultdict(list)
+    count = 0
+    for plan in sweeps:
+        planned, without = _held_against(plan, runs)
+        count += planned
+        for name, seeds in without.items():
+            lacking[name] += seeds
+    if not lacking:
+        return None
+    some = [f"{name or 'each setting'} seed {', '.join(seeds)}" for name, seeds in lacking.items()]
+    without = sum(map(len, lacking.values()))
+    aside = ", each control counted," if any(MATCH in plan for plan in sweeps) else ""
+    return _sentence(f"{without} of {count} planned runs{aside} {'has' if without == 1 else 'have'} no record", some)
+
+
+def _held_against(plan: dict[str, list[str]], runs: list[Record]) -> tuple[int, dict[str, list[str]]]:
+    """How many runs a sweep asks for, and setting -> seeds of those that have no record."""
+    lacking: dict[str, list[str]] = defaultdict(list)
+    count = 0
     words = [name for name in plan if name not in ("seed", MATCH)]
     there: dict[tuple[str, ...], list[Record]] = defaultdict(list)
     for run in runs:
@@ -55,12 +73,7 @@ def missing(study: str, runs: list[Record], table: list[Row], conf: Path = CONF)
             if not any(not control or _stands_for(control, run, base) for run in found):
                 said = [*zip(words, values, strict=True), *([(MATCH, control)] if control else [])]
                 lacking[", ".join(f"{name}={value}" for name, value in said)].append(seed)
-    if not lacking:
-        return None
-    some = [f"{name or 'each setting'} seed {', '.join(seeds)}" for name, seeds in lacking.items()]
-    without = sum(map(len, lacking.values()))
-    aside = ", each control counted," if MATCH in plan else ""
-    return _sentence(f"{without} of {count} planned runs{aside} {'has' if without == 1 else 'have'} no record", some)
+    return count, lacking
 
 
 def _of_sites(name: str) -> bool:
@@ -118,12 +131,21 @@ def _sentence(words: str, some: list[str], most: int = 6) -> str:
     return f"Partial: {words}: {'; '.join(some)}."
 
 
-def _plan(file: Path) -> dict[str, list[str]] | None:
-    """Swept word -> its choices, from a study's file. None where they cannot be told from it."""
+def _sweeps(file: Path) -> list[dict[str, list[str]]] | None:
+    """Swept word -> its choices, of the sweep that a study's file is and of those it names further (`study.more`).
+
+    None where they cannot be told from the file.
+    """
     if not file.is_file():
         return None
-    given = read_yaml(file)
-    swept = (((given or {}).get("hydra") or {}).get("sweeper") or {}).get("params") or {}
+    given = read_yaml(file) or {}
+    swept = ((given.get("hydra") or {}).get("sweeper") or {}).get("params") or {}
+    further = [dict(word.split("=", 1) for word in words.split()) for words in (given.get("study") or {}).get("more") or []]
+    sweeps = [_choices({**swept, **words}) for words in ({}, *further)]
+    return None if None in sweeps else [plan for plan in sweeps if plan is not None]
+
+
+def _choices(swept: dict[str, Any]) -> dict[str, list[str]] | None:
     plan = {name: [choice.strip() for choice in str(choices).split(",")] for name, choices in swept.items()}
     plain = all(choice and not set(choice) & set("()[]{}") for choices in plan.values() for choice in choices)
     seeds = plan.get("seed", [])

@@ -54,8 +54,23 @@ def test_sites_are_told_apart(conf):
     )
 
 
-def test_runs_beside_the_files_own_sweep_are_no_surplus(conf):
-    """Those of `study.more` are not checked, and fill no cell of the sweep's."""
+def test_a_sweep_that_the_file_names_further_is_planned_too(conf):
+    """Over the same seeds; what both ask for is there for both."""
+    folder = conf(projection="separate,k_is_v", seed="0,1")
+    file = folder / "study" / "demo.yaml"
+    file.write_text(
+        "study:\n  more:\n    - projection=separate projection@sites.cross=k_is_v,q_is_k\n" + file.read_text()
+    )
+    cross = {"sites__cross": {**SITE, "name": "k_is_v", "tie": "q-kv"}}
+    runs = [make_record("separate", "flickr", 0), make_record("separate", "flickr", 0, **cross)]
+    runs += [make_record(name, "flickr", seed) for name in ("separate", "k_is_v") for seed in (0, 1)][1:]
+    assert told(runs, folder).endswith(
+        "3 of 8 planned runs have no record: projection=separate, projection@sites.cross=k_is_v seed 1; "
+        "projection=separate, projection@sites.cross=q_is_k seed 0, 1."
+    )
+
+
+def test_runs_that_no_sweep_asks_for_are_no_surplus(conf):
     folder = conf(projection="separate,k_is_v", seed="0")
     cross = {"sites__cross": {**SITE, "name": "k_is_v", "tie": "q-kv"}}
     runs = [make_record("separate", "flickr"), make_record("separate", "flickr", **cross)]
