@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from ablations.figures import FIGURES
 
-SHOWN = ("dots", "differences", "pareto", "rates", "curves")  # by their names in FIGURES; others are linked
+SHOWN = ("dots", "differences", "pareto", "rates", "curves", "order")  # by their names in FIGURES; others are linked
 
 
 @dataclass(frozen=True)
