@@ -5,7 +5,7 @@ from typing import Any
 
 from ablations.pages.claims import Claim
 from ablations.pages.pictures import Picture
-from ablations.report.findings import NOT_TESTED, Finding
+from ablations.report.findings import NO_PAIR, NOT_TESTED, Finding
 from ablations.report.parts import Study
 from ablations.report.provenance import commits, several
 from ablations.report.studies import NO_MARGIN, Section
@@ -35,6 +35,8 @@ def page(
         "",
         escape(facts(study, section)),
         "",
+        " · ".join(_ways(study, section)),
+        "",
     ]
     if section.missing:
         lines += [f"**{escape(section.missing).replace(':', ':**', 1)}", ""]
@@ -46,7 +48,8 @@ def page(
     lines += _figures(pictures)
     lines += _claims(claims)
     if section.change:
-        lines += ["## What would change our mind", "", escape(section.change), ""]
+        change = f"{section.change} {_afterwards(study, section)}".rstrip()
+        lines += ["## What would change our mind", "", escape(change), ""]
     lines += [*_again(study, section), *_cost(study, section)]
     return "\n".join(lines).rstrip("\n") + "\n"
 
@@ -67,11 +70,31 @@ def facts(study: Study, section: Section) -> str:
     return f"Study {study.name}, {section.counts}; {'; '.join(said)}."
 
 
+def _ways(study: Study, section: Section) -> list[str]:
+    """To what the page is made of, and back."""
+    plan = [f"[its file](../../conf/study/{study.name}.yaml)"] if section.train else []
+    return [f"[records](../records/{study.name}/)", *plan, "[all studies](README.md)"]
+
+
+def _afterwards(study: Study, section: Section) -> str:
+    """How many runs were there before the words were."""
+    said = [" ".join(str(run["config"]["study"].get("change") or "").split()) for run in study.runs]
+    late = sum(words != section.change for words in said)
+    which = "the runs" if late == len(said) else f"{late} of the {len(said)} runs"
+    return f"(Written after {which}.)" if late else ""
+
+
 def costs_little(margin: str) -> str:
     """What the study calls small, as a sentence."""
-    if margin == NO_MARGIN:
-        return "no margin was fixed."
-    return f"{'within' if margin[:1].isdigit() else 'no margin:'} {margin.rstrip('.')}."
+    parts = re.findall(r"(.+?) (\(So \d+ of \d+ runs\.\))\s*", margin) or [(margin, "")]
+    said = [
+        "no margin was fixed."
+        if text == NO_MARGIN
+        # a size, or the reason why there is none
+        else f"{'within' if text[:1].isdigit() else 'no margin:'} {text.rstrip('.')}."
+        for text, _ in parts
+    ]
+    return " ".join(f"{text} {runs}".rstrip() for text, (_, runs) in zip(said, parts, strict=True))
 
 
 def _several(one: str, many: str, values: list[Any]) -> str:
@@ -92,6 +115,13 @@ def _findings(study: Study, section: Section, found: list[Finding]) -> list[str]
     alone = [str(finding.setting) for finding in compared if finding.verdict == NOT_TESTED]
     if alone:
         lines += ["", escape(f"Not tested, since one seed has no interval: {listed(list(dict.fromkeys(alone)))}.")]
+    tested = sum(finding.verdict not in (NOT_TESTED, NO_PAIR) for finding in compared)
+    if tested > 1:
+        lines += [
+            "",
+            f"An interval is of its difference alone; the verdicts are after Holm over these {tested} comparisons, and "
+            "of other seeds, not of other sentences.",
+        ]
     without = {SCORES[finding.column.score][0]: None for finding in compared if finding.margin is None}
     if without:
         lines += [

@@ -15,7 +15,6 @@ study:
   change: >-
     One matrix as good
     as three.
-  more: [projection=k_is_v optim.lr=1e-2]
 hydra: {sweeper: {params: {projection: "separate,shared", seed: "0,1,2"}}}
 """
 CLAIM = "id: {id}\nquestion: Is one matrix {id}?\nparts: [{{kind: trained, study: {study}}}]\n"
@@ -127,6 +126,26 @@ def test_words_that_have_changed_say_of_which_runs(page):
     assert "**Expected:** Hardly. (So 2 of 6 runs.) Surely. (So 4 of 6 runs.)\n" in text
 
 
+def test_words_that_were_there_before_the_runs_are_not_said_to_be_later(page):
+    words = "One matrix as good as three."
+    said = "## What would change our mind\n\nOne matrix as good as three."
+    assert f"{said}\n" in page(pairs(study__change=words))
+    some = [*pairs(seeds=(0,), study__change=words), *pairs(seeds=(1, 2))]
+    assert f"{said} (Written after 4 of the 6 runs.)\n" in page(some)
+
+
+def test_a_margin_that_some_runs_lack_is_said_piece_by_piece(page):
+    text = page([*pairs(seeds=(0,), study__margin_perplexity=None), *pairs(seeds=(1, 2))])
+    assert "no margin was fixed. (So 2 of 6 runs.)" in text
+    assert "within 1 % of perplexity. (So 4 of 6 runs.)" in text
+
+
+def test_a_page_leads_to_its_records_and_its_plan(page):
+    assert "[records](../records/demo/) · [its file](../../conf/study/demo.yaml) · [all studies](README.md)" in page(
+        pairs()
+    )
+
+
 def test_figures_are_shown_or_linked_and_only_those_that_are_there(page):
     text = page(pairs(), {"figures/demo/docs-dots.svg": SVG, "figures/demo/docs-maps-decoder.0.self.svg": SVG})
     assert re.findall(r"^!\[.*", text, re.M) == ["![Scores (docs). Dots (n=2).](../figures/demo/docs-dots.svg)"]
@@ -140,9 +159,12 @@ def test_claims_are_linked_with_the_verdict_of_their_page(page):
     assert "C02" not in text
 
 
-def test_what_would_change_our_mind_and_the_commands_are_those_of_the_file(page):
+def test_what_would_change_our_mind_and_the_commands_are_those_of_the_file(page, conf):
+    file = conf / "study" / "demo.yaml"
+    file.write_text(file.read_text().replace("hydra:", "  more: [projection=k_is_v optim.lr=1e-2]\nhydra:"))
     text = page(pairs(study__change="Something older."))
-    assert "## What would change our mind\n\nOne matrix as good as three.\n" in text
+    assert "## What would change our mind\n\nOne matrix as good as three. (Written after the runs.)\n" in text
+    assert "**Partial:** 3 of 9 planned runs have no record: projection=k_is_v, optim.lr=1e-2 seed 0, 1, 2." in text
     (commands,) = re.findall(r"```sh\n(.*?)\n```", text, re.S)
     assert commands.splitlines() == [
         "python train.py study=demo paths.corpora=FOLDER",
