@@ -24,6 +24,7 @@ SPIKE = 0.5  # nats
 _ABSENT = object()
 SCORES = (
     "bleu",
+    "bleu_lowercase",
     "chrf",
     "exact_match",
     "token_perplexity",

@@ -18,7 +18,7 @@ def draw(material: Material) -> Iterator[Drawing]:
         yield nothing("no run has such numbers on record")
         return
     summaries = {name: summarize(gains) for name, gains in found.items()}
-    figure, (panel,) = in_rows([f"{name} (n={len(gains)})" for name, gains in found.items()], 1)
+    figure, (panel,) = in_rows([_label(material, name, len(gains)) for name, gains in found.items()], 1)
     panel.set_xlim(limits([0.0, *(gain for gains in found.values() for gain in gains)], summaries.values()))
     panel.axvline(0, color="0.6", linewidth=0.8, zorder=1)
     for height, (name, gains) in enumerate(found.items()):
@@ -29,6 +29,13 @@ def draw(material: Material) -> Iterator[Drawing]:
         "Loss of shuffled minus ordered text, nats per token, the seeds as dots, their mean with its 95 % t interval."
     )
     yield Drawing(figure, f"What order is worth ({material.task})", " ".join([sentence, *said]))
+
+
+def _label(material: Material, name: str, seen: int) -> str:
+    """With the runs that came to no score beside those that were looked at."""
+    cells = material.rows[name].cells.values()
+    lost = max((cell.missing for cell in cells), key=lambda missing: sum(missing.values()), default={})
+    return f"{name} ({', '.join([f'n={seen}', *(f'{count} {what}' for what, count in lost.items())])})"
 
 
 def worth(run: Record) -> float | None:

@@ -64,14 +64,14 @@ def all_columns(runs: list[Record]) -> list[Column]:
 def headline_columns(runs: list[Record]) -> list[Column]:
     """BLEU of translators, accuracy of classifiers, perplexity of language models; of translators if these are alone.
 
-    Of translators whose answers are right or wrong, exact match in place of BLEU, which would praise half of one. The
-    split is the first that the task's configuration lists for testing, or validation.
+    Of translators whose answers are right or wrong, exact match alone: BLEU would praise half of one. The split is the
+    first that the task's configuration lists for testing, or validation.
     """
     kinds = {run["task"]: run["kind"] for run in runs}
     split = {run["task"]: (*run["config"]["task"]["test"], "valid")[0] for run in runs}
     translators, classifiers, models = ([task for task in _tasks(runs) if kinds[task] == kind] for kind in KINDS)
-    alone = [] if classifiers or models else translators
     exact = {run["task"] for run in runs if one_answer(run)}
+    alone = [] if classifiers or models else [task for task in translators if task not in exact]
     scores = {
         "bleu": [task for task in translators if task not in exact],
         "exact_match": [task for task in translators if task in exact],

@@ -140,7 +140,8 @@ def _sweeps(file: Path) -> list[dict[str, list[str]]] | None:
         return None
     given = read_yaml(file) or {}
     swept = ((given.get("hydra") or {}).get("sweeper") or {}).get("params") or {}
-    further = [dict(word.split("=", 1) for word in words.split()) for words in (given.get("study") or {}).get("more") or []]
+    more = (given.get("study") or {}).get("more") or []
+    further = [dict(word.split("=", 1) for word in words.split()) for words in more]
     sweeps = [_choices({**swept, **words}) for words in ({}, *further)]
     return None if None in sweeps else [plan for plan in sweeps if plan is not None]
 

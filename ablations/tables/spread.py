@@ -35,7 +35,7 @@ class Spread:
     pools: dict[Column, Pool]
     mean: float | None  # of the tasks' means; none where a task has none
     sd: float | None  # of the runs of all tasks together
-    rank: int | None  # by the mean, 1 for the best; equal means share one
+    rank: int | None  # by the mean, 1 for the best; equal means share one; none at all where runs are missing or lost
     minus: stats.Comparison | None  # the baseline, by seed: each seed's mean over tasks of its mean over the grid
 
 
@@ -52,7 +52,9 @@ def spread(table: list[Row], runs: list[Record]) -> list[Spread]:
         return []
     pools = {name: {column: _pool(rows, column) for column in columns} for name, rows in by_strategy.items()}
     means = {name: _mean_of_tasks(list(found.values())) for name, found in pools.items()}
-    order = sorted((mean for mean in means.values() if mean is not None), reverse=True)
+    # A mean without the runs that diverged, or over another grid, is that of other runs.
+    whole = len({tuple(_counted(found)) for found in pools.values()}) == 1
+    order = sorted((mean for mean in means.values() if mean is not None and whole), reverse=True)
     base = [row for row in table if row.baseline]
     return [
         Spread(
@@ -62,7 +64,7 @@ def spread(table: list[Row], runs: list[Record]) -> list[Spread]:
             pools[name],
             mean := means[name],
             _deviation(rows, columns),
-            None if mean is None else order.index(mean) + 1,
+            order.index(mean) + 1 if mean in order else None,
             None if rows[0].baseline else _minus(rows, base, columns),
         )
         for name, rows in by_strategy.items()
@@ -104,6 +106,11 @@ def _pool(rows: list[Row], column: Column) -> Pool:
             missing.update(row.cells[column].missing)
     summary = stats.summarize(scores) if scores else None
     return Pool(summary, max(scores, default=None), dict(sorted(missing.items())))
+
+
+def _counted(pools: dict[Column, Pool]) -> list[object]:
+    """Task by task the number of scores; what lacks some is like nothing else."""
+    return [pool.summary.n if pool.summary and not pool.missing else object() for pool in pools.values()]
 
 
 def _scores(rows: list[Row], column: Column) -> list[float]:

@@ -26,12 +26,11 @@ def headline_grid(table: list[Row], runs: list[Record], baseline: str) -> Grid:
         line += [difference_text(row, column) for column in columns]
         line += [_verdict(row, column) for column in columns]
         body.append(line)
-    high = ", higher ".join(dict.fromkeys(["BLEU", *(SCORES[column.score][0] for column in columns if column.higher)]))
+    better = dict.fromkeys(f"{'higher' if c.higher else 'lower'} {SCORES[c.score][0]}" for c in columns)
     notes = [
         "Cells: mean ± sample standard deviation over n seeds, without ± where n = 1. Runs without a score stand "
         "beside n.",
-        f"Δ: setting minus {baseline}, paired by seed, mean with 95 % t interval. Higher {high} and lower perplexity "
-        "are better.",
+        f"Δ: setting minus {baseline}, paired by seed, mean with 95 % t interval. Better: {listed(list(better))}.",
         *_rule(table, columns),
         "Maps: weights of the query, key and value maps, mean over attention sites, in units of d_model². Cache: "
         "numbers remembered per decoded token. Where a cost has two numbers, they are the tasks' in the order of the "

@@ -27,9 +27,9 @@ def spread_grids(table: list[Row], runs: list[Record], baseline: str) -> list[Gr
         "deviation over n runs, settings and seeds together. Best: the best single run, picked by the score it is "
         "shown with, so it flatters. Runs without a score stand beside n.",
         "Mean over tasks: of the tasks' means; its ± is over the runs of all tasks together, and how far tasks lie "
-        "apart is in it. Rank: by this mean, which no test has a say in.",
+        "apart is in it. Rank: by this mean, which no test has a say in; none where runs are missing or lost.",
         f"Minus {baseline}: of each seed the mean over all tasks and settings, paired by seed, mean with 95 % t "
-        "interval. A seed at which a run is missing or lost is left out.",
+        "interval, not adjusted for several comparisons. A seed at which a run is missing or lost is left out.",
         *_closeness(found, columns),
     ]
     return [Grid(f"Over the grid: {SCORES[some.score][0]}", header, body, notes)]

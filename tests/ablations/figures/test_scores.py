@@ -271,7 +271,7 @@ def test_what_order_is_worth_is_drawn_seed_by_seed_and_a_run_that_nobody_looked_
         run["analyses"] = [{"step": step, "context": {"order": {"difference": gain * (step > 0)}}} for step in (0, 9)]
     runs[5]["status"] = "diverged"
     [panel] = figure(runs, "order").axes
-    assert labels(panel) == ["separate (n=3)", "shared (n=2)"]
+    assert labels(panel) == ["separate (n=3)", "shared (n=2, 1 diverged)"]
     dots, _, mean = columns_of(panel)[0]
     assert dots == [1, 2, 3] and mean == [2]
     [drawn] = figures.drawings(material(runs), "order")
