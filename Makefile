@@ -84,7 +84,7 @@ dashboard: .venv/ready
 figures: .venv/ready
 	$(PY) scripts/figures.py
 
-report: .venv/ready
+report: claims
 	$(PY) scripts/report.py
 	$(PY) scripts/pages.py
 
