@@ -6,7 +6,7 @@ from typing import Any
 from ablations.pages.claims import Claim
 from ablations.pages.pictures import Picture
 from ablations.report.findings import NO_PAIR, NOT_TESTED, Finding
-from ablations.report.parts import Study
+from ablations.report.parts import Record, Study
 from ablations.report.provenance import commits, several
 from ablations.report.studies import NO_MARGIN, Section
 from ablations.tables import SCORES
@@ -67,7 +67,15 @@ def facts(study: Study, section: Section) -> str:
             "steps", "steps", [f"{steps:,}" for steps in sorted({run["config"]["trainer"]["steps"] for run in runs})]
         ),
     ]
+    if taken := sum(not _asked_by(run, study.name) for run in runs):
+        said.append(f"{taken} taken over from other studies, whose words were theirs")
     return f"Study {study.name}, {section.counts}; {'; '.join(said)}."
+
+
+def _asked_by(run: Record, study: str) -> bool:
+    """Whether its own command names the study; of a run whose command is not on record, yes."""
+    asked = [word for word in run.get("overrides") or [] if word.startswith(("study=", "study.name="))]
+    return not asked or asked[-1].partition("=")[2] == study
 
 
 def _ways(study: Study, section: Section) -> list[str]:

@@ -140,6 +140,12 @@ def test_a_margin_that_some_runs_lack_is_said_piece_by_piece(page):
     assert "within 1 % of perplexity. (So 4 of 6 runs.)" in text
 
 
+def test_runs_that_another_study_made_are_counted(page):
+    """They were made before the words of this one."""
+    runs = [run | {"overrides": [f"study={'sharing' if run['seed'] else 'demo'}"]} for run in pairs()]
+    assert "; 4 taken over from other studies" in page(runs)
+
+
 def test_a_page_leads_to_its_records_and_its_plan(page):
     assert "[records](../records/demo/) · [its file](../../conf/study/demo.yaml) · [all studies](README.md)" in page(
         pairs()
