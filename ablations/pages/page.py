@@ -15,6 +15,7 @@ from ablations.writers.grid import NOTHING, Grid, listed, plural
 
 SENTENCES = 6  # more findings than these stand in a table
 COMMANDS = 8  # of a study that no file plans
+MARK = "<!-- Made by `python scripts/pages.py --study "  # how a page begins: what does not is not ours to remove
 FORMATS = {"md": "Markdown", "csv": "CSV", "tex": "LaTeX"}
 
 
@@ -30,7 +31,7 @@ def page(
     """The text of `<results>/studies/<study>.md`. `links`: paths below the results folder that are there."""
     about = section.about
     lines = [
-        f"<!-- Made by `python scripts/pages.py --study {study.name}` from records alone; do not edit. -->",
+        f"{MARK}{study.name}` from records alone; do not edit. -->",
         f"# {escape(about.get('question') or study.name)}",
         "",
         escape(facts(study, section)),

@@ -6,13 +6,11 @@ from ablations import record as records
 from ablations.files import CONF, write_text
 from ablations.pages.claims import claims
 from ablations.pages.contents import Entry, contents
-from ablations.pages.page import FORMATS, page
+from ablations.pages.page import FORMATS, MARK, page
 from ablations.pages.pictures import pictures
 from ablations.report.findings import findings
 from ablations.report.parts import load
 from ablations.report.studies import section
-
-MARK = "<!-- Made by `python scripts/pages.py --study "
 
 
 def write(results: Path, chosen: list[str] | None = None, conf: Path = CONF) -> tuple[list[Path], list[str]]:

